@@ -1,0 +1,1 @@
+//! Tags requests and responses.
