@@ -1,1 +1,85 @@
-//! Attribute macros of the SDK.
+//! The attribute macro of the crate `legation`.
+
+use proc_macro::TokenStream;
+use proc_macro2::{Span, TokenStream as Tokens};
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Error, Ident, ImplItem, ItemImpl, parse_macro_input};
+
+/// The callbacks of `HttpFilter`, and the constant of `Callbacks` for each.
+const CALLBACKS: [(&str, &str); 9] = [
+    ("on_request_headers", "REQUEST_HEADERS"),
+    ("on_request_body", "REQUEST_BODY"),
+    ("on_request_trailers", "REQUEST_TRAILERS"),
+    ("on_response_headers", "RESPONSE_HEADERS"),
+    ("on_response_body", "RESPONSE_BODY"),
+    ("on_response_trailers", "RESPONSE_TRAILERS"),
+    ("on_done", "DONE"),
+    ("on_log", "LOG"),
+    ("on_tick", "TICK"),
+];
+
+/// Notes which callbacks an implementation of `HttpFilter` holds, so that the
+/// host enters the module for those alone.
+///
+/// It writes the constant `CALLBACKS` and leaves the rest as it is. A callback
+/// under `#[cfg]` is noted under the same `#[cfg]`.
+///
+/// ```ignore
+/// #[legation::filter]
+/// impl HttpFilter for MyFilter { … }
+/// ```
+#[proc_macro_attribute]
+pub fn filter(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as ItemImpl);
+    match expand(&arguments.into(), item) {
+        Ok(tokens) => tokens.into(),
+        Err(error) => error.into_compile_error().into(),
+    }
+}
+
+fn expand(arguments: &Tokens, mut item: ItemImpl) -> Result<Tokens, Error> {
+    if !arguments.is_empty() {
+        return Err(Error::new(
+            arguments.span(),
+            "#[legation::filter] takes no arguments",
+        ));
+    }
+    let of_filter = item
+        .trait_
+        .as_ref()
+        .and_then(|(path, _)| path.segments.last())
+        .is_some_and(|segment| segment.ident == "HttpFilter");
+    if !of_filter {
+        return Err(Error::new(
+            item.self_ty.span(),
+            "#[legation::filter] stands before `impl HttpFilter for …`",
+        ));
+    }
+    let noted = item.items.iter().filter_map(|item| {
+        let ImplItem::Fn(function) = item else {
+            return None;
+        };
+        let (_, name) = CALLBACKS
+            .iter()
+            .find(|(callback, _)| function.sig.ident == callback)?;
+        let name = Ident::new(name, Span::call_site());
+        let conditions = function
+            .attrs
+            .iter()
+            .filter(|attribute| attribute.path().is_ident("cfg"));
+        Some(quote! {
+            #(#conditions)*
+            let callbacks = callbacks.and(::legation::Callbacks::#name);
+        })
+    });
+    let constant = quote_spanned! {Span::call_site()=>
+        const CALLBACKS: ::legation::Callbacks = {
+            let callbacks = ::legation::Callbacks::NONE;
+            #(#noted)*
+            callbacks
+        };
+    };
+    item.items.push(ImplItem::Verbatim(constant));
+    Ok(quote!(#item))
+}

@@ -1,0 +1,277 @@
+//! The proxy-wasm ABI 0.2.1 as safe functions: the one place with `unsafe`.
+//!
+//! The wrappers of the `proxy-wasm` crate panic on a status they do not
+//! expect and on text that is not UTF-8, and read statuses into an enum that
+//! lacks some of them. These take every status as a number, deal in bytes,
+//! and return errors.
+//!
+//! Every function here is exactly one host call.
+
+#![allow(unsafe_code)]
+
+use std::ptr;
+
+pub(crate) use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType, StreamType};
+
+use crate::error::{HostError, Status};
+
+type Answer<T> = Result<T, HostError>;
+
+#[cfg_attr(target_arch = "wasm32", link(wasm_import_module = "env"))]
+unsafe extern "C" {
+    safe fn proxy_get_current_time_nanoseconds(nanoseconds: &mut u64) -> u32;
+    safe fn proxy_get_log_level(level: &mut u32) -> u32;
+    safe fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+    safe fn proxy_close_stream(stream: u32) -> u32;
+    safe fn proxy_record_metric(id: u32, value: u64) -> u32;
+    safe fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    safe fn proxy_get_metric(id: u32, value: &mut u64) -> u32;
+    fn proxy_log(level: u32, message: *const u8, message_size: usize) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
+    fn proxy_get_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        max_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+    fn proxy_set_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        replaced: usize,
+        data: *const u8,
+        size: usize,
+    ) -> u32;
+    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_set_header_map_pairs(map: u32, data: *const u8, size: usize) -> u32;
+    fn proxy_get_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+    fn proxy_replace_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
+    fn proxy_add_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
+    fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> u32;
+    fn proxy_get_property(
+        path: *const u8,
+        path_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_size: usize,
+        body: *const u8,
+        body_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        grpc_status: i32,
+    ) -> u32;
+}
+
+const fn check(call: &'static str, status: u32) -> Answer<()> {
+    match Status(status) {
+        Status::OK => Ok(()),
+        status => Err(HostError::status(call, status)),
+    }
+}
+
+/// Calls a function that answers with bytes. The host has the module allocate
+/// them (`proxy_on_memory_allocate`) and hands over address and size.
+fn bytes(
+    call: &'static str,
+    ask: impl FnOnce(*mut *mut u8, *mut usize) -> u32,
+) -> Answer<Option<Vec<u8>>> {
+    let mut data = ptr::null_mut();
+    let mut size = 0_usize;
+    match Status(ask(&raw mut data, &raw mut size)) {
+        Status::OK if data.is_null() || size == 0 => Ok(Some(Vec::new())),
+        // SAFETY: the host got this block from `proxy_on_memory_allocate`,
+        // which leaks a boxed slice of exactly `size` bytes of the global
+        // allocator, and gives it up with this answer.
+        Status::OK => Ok(Some(unsafe { Vec::from_raw_parts(data, size, size) })),
+        Status::NOT_FOUND | Status::EMPTY => Ok(None),
+        status => Err(HostError::status(call, status)),
+    }
+}
+
+pub(crate) fn log(level: LogLevel, message: &[u8]) -> Answer<()> {
+    // SAFETY: the host reads `message` during the call only.
+    check("proxy_log", unsafe {
+        proxy_log(level as u32, message.as_ptr(), message.len())
+    })
+}
+
+pub(crate) fn log_level() -> Answer<u32> {
+    let mut level = 0;
+    check("proxy_get_log_level", proxy_get_log_level(&mut level))?;
+    Ok(level)
+}
+
+pub(crate) fn now_nanoseconds() -> Answer<u64> {
+    let mut nanoseconds = 0;
+    check(
+        "proxy_get_current_time_nanoseconds",
+        proxy_get_current_time_nanoseconds(&mut nanoseconds),
+    )?;
+    Ok(nanoseconds)
+}
+
+pub(crate) fn set_tick_period(milliseconds: u32) -> Answer<()> {
+    check(
+        "proxy_set_tick_period_milliseconds",
+        proxy_set_tick_period_milliseconds(milliseconds),
+    )
+}
+
+pub(crate) fn close_stream(stream: StreamType) -> Answer<()> {
+    check("proxy_close_stream", proxy_close_stream(stream as u32))
+}
+
+pub(crate) fn define_metric(kind: MetricType, name: &str) -> Answer<u32> {
+    let mut id = 0;
+    // SAFETY: the host reads `name` and writes `id` during the call only.
+    check("proxy_define_metric", unsafe {
+        proxy_define_metric(kind as u32, name.as_ptr(), name.len(), &raw mut id)
+    })?;
+    Ok(id)
+}
+
+pub(crate) fn record_metric(id: u32, value: u64) -> Answer<()> {
+    check("proxy_record_metric", proxy_record_metric(id, value))
+}
+
+pub(crate) fn increment_metric(id: u32, offset: i64) -> Answer<()> {
+    check("proxy_increment_metric", proxy_increment_metric(id, offset))
+}
+
+pub(crate) fn metric(id: u32) -> Answer<u64> {
+    let mut value = 0;
+    check("proxy_get_metric", proxy_get_metric(id, &mut value))?;
+    Ok(value)
+}
+
+/// `None` where the buffer does not exist or holds nothing at `start`.
+pub(crate) fn buffer(kind: BufferType, start: usize, max_size: usize) -> Answer<Option<Vec<u8>>> {
+    // SAFETY: the host writes both answers during the call only.
+    bytes("proxy_get_buffer_bytes", |data, size| unsafe {
+        proxy_get_buffer_bytes(kind as u32, start, max_size, data, size)
+    })
+}
+
+pub(crate) fn set_buffer(
+    kind: BufferType,
+    start: usize,
+    replaced: usize,
+    data: &[u8],
+) -> Answer<()> {
+    // SAFETY: the host reads `data` during the call only.
+    check("proxy_set_buffer_bytes", unsafe {
+        proxy_set_buffer_bytes(kind as u32, start, replaced, data.as_ptr(), data.len())
+    })
+}
+
+/// The whole map in the ABI's form, for [`crate::headers`] to read.
+pub(crate) fn header_map_pairs(map: MapType) -> Answer<Option<Vec<u8>>> {
+    // SAFETY: the host writes both answers during the call only.
+    bytes("proxy_get_header_map_pairs", |data, size| unsafe {
+        proxy_get_header_map_pairs(map as u32, data, size)
+    })
+}
+
+pub(crate) fn set_header_map_pairs(map: MapType, pairs: &[u8]) -> Answer<()> {
+    // SAFETY: the host reads `pairs` during the call only.
+    check("proxy_set_header_map_pairs", unsafe {
+        proxy_set_header_map_pairs(map as u32, pairs.as_ptr(), pairs.len())
+    })
+}
+
+pub(crate) fn header_map_value(map: MapType, name: &[u8]) -> Answer<Option<Vec<u8>>> {
+    // SAFETY: the host reads `name` and writes both answers during the call only.
+    bytes("proxy_get_header_map_value", |data, size| unsafe {
+        proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, size)
+    })
+}
+
+pub(crate) fn replace_header_map_value(map: MapType, name: &[u8], value: &[u8]) -> Answer<()> {
+    // SAFETY: the host reads `name` and `value` during the call only.
+    check("proxy_replace_header_map_value", unsafe {
+        proxy_replace_header_map_value(
+            map as u32,
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        )
+    })
+}
+
+pub(crate) fn add_header_map_value(map: MapType, name: &[u8], value: &[u8]) -> Answer<()> {
+    // SAFETY: the host reads `name` and `value` during the call only.
+    check("proxy_add_header_map_value", unsafe {
+        proxy_add_header_map_value(
+            map as u32,
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        )
+    })
+}
+
+/// Removing what is not there is not an error.
+pub(crate) fn remove_header_map_value(map: MapType, name: &[u8]) -> Answer<()> {
+    // SAFETY: the host reads `name` during the call only.
+    let status = unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) };
+    match Status(status) {
+        Status::NOT_FOUND => Ok(()),
+        _ => check("proxy_remove_header_map_value", status),
+    }
+}
+
+/// `path` has its segments joined by NUL bytes.
+pub(crate) fn property(path: &[u8]) -> Answer<Option<Vec<u8>>> {
+    // SAFETY: the host reads `path` and writes both answers during the call only.
+    bytes("proxy_get_property", |data, size| unsafe {
+        proxy_get_property(path.as_ptr(), path.len(), data, size)
+    })
+}
+
+/// `headers` is in the ABI's form. A `grpc_status` below zero has the host
+/// derive one from `status`.
+pub(crate) fn send_local_response(
+    status: u16,
+    details: &str,
+    body: &[u8],
+    headers: &[u8],
+    grpc_status: i32,
+) -> Answer<()> {
+    // SAFETY: the host reads the four slices during the call only.
+    check("proxy_send_local_response", unsafe {
+        proxy_send_local_response(
+            u32::from(status),
+            details.as_ptr(),
+            details.len(),
+            body.as_ptr(),
+            body.len(),
+            headers.as_ptr(),
+            headers.len(),
+            grpc_status,
+        )
+    })
+}

@@ -1,0 +1,214 @@
+//! Lists, maps and optional values that say what is wrong inside them.
+
+use std::ops::Deref;
+
+use deserr::{Deserr, IntoValue, Map, Sequence, Value, ValuePointerRef};
+
+use super::error::{ConfigErrors, Problem};
+use super::scalar::HeaderName;
+use super::text::{Got, wrong_type};
+
+/// A value, or a list of them. A list that is written must hold something: an
+/// empty one reads as "any" to one person and as "none" to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OneOrMany<T>(Vec<T>);
+
+/// A list that holds something when it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NonEmpty<T>(Vec<T>);
+
+macro_rules! list {
+    ($name:ident) => {
+        impl<T> Default for $name<T> {
+            fn default() -> Self {
+                Self(Vec::new())
+            }
+        }
+
+        impl<T> Deref for $name<T> {
+            type Target = [T];
+
+            fn deref(&self) -> &[T] {
+                &self.0
+            }
+        }
+
+        impl<T> IntoIterator for $name<T> {
+            type Item = T;
+            type IntoIter = std::vec::IntoIter<T>;
+
+            fn into_iter(self) -> Self::IntoIter {
+                self.0.into_iter()
+            }
+        }
+
+        impl<'a, T> IntoIterator for &'a $name<T> {
+            type Item = &'a T;
+            type IntoIter = std::slice::Iter<'a, T>;
+
+            fn into_iter(self) -> Self::IntoIter {
+                self.0.iter()
+            }
+        }
+    };
+}
+
+list!(OneOrMany);
+list!(NonEmpty);
+
+impl<T: Deserr<ConfigErrors>> Deserr<ConfigErrors> for OneOrMany<T> {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, ConfigErrors> {
+        match value {
+            Value::Sequence(_) => some(value, location).map(Self),
+            one => T::deserialize_from_value(one, location).map(|one| Self(vec![one])),
+        }
+    }
+}
+
+impl<T: Deserr<ConfigErrors>> Deserr<ConfigErrors> for NonEmpty<T> {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, ConfigErrors> {
+        some(value, location).map(Self)
+    }
+}
+
+fn some<T: Deserr<ConfigErrors>, V: IntoValue>(
+    value: Value<V>,
+    location: ValuePointerRef<'_>,
+) -> Result<Vec<T>, ConfigErrors> {
+    if matches!(&value, Value::Sequence(list) if list.is_empty()) {
+        let problem =
+            Problem::new("an empty list").help("name at least one, or leave the field out");
+        return Err(ConfigErrors::at(location, problem));
+    }
+    Vec::deserialize_from_value(value, location)
+}
+
+/// An optional value that must not be `null`: absent is absent, and a field left
+/// empty in YAML is an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given<T>(pub Option<T>);
+
+impl<T> Default for Given<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T: Deserr<ConfigErrors>> Deserr<ConfigErrors> for Given<T> {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, ConfigErrors> {
+        if matches!(value, Value::Null) {
+            let problem = Problem::new("null").help("give a value, or leave the field out");
+            return Err(ConfigErrors::at(location, problem));
+        }
+        T::deserialize_from_value(value, location).map(|value| Self(Some(value)))
+    }
+}
+
+/// What the keys of an [`OrderedMap`] are read as.
+pub trait Key: PartialEq + Sized {
+    /// Reads a key. Two keys that are equal when read are one key twice.
+    fn from_key(key: &str) -> Result<Self, Problem>;
+}
+
+impl Key for String {
+    fn from_key(key: &str) -> Result<Self, Problem> {
+        Ok(key.to_owned())
+    }
+}
+
+impl Key for HeaderName {
+    fn from_key(key: &str) -> Result<Self, Problem> {
+        key.parse()
+    }
+}
+
+/// A map that keeps the document's order and has each key once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderedMap<K, V>(Vec<(K, V)>);
+
+impl<K, V> OrderedMap<K, V> {
+    /// The entries in the document's order.
+    pub fn iter(&self) -> std::slice::Iter<'_, (K, V)> {
+        self.0.iter()
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<K, V> Default for OrderedMap<K, V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<K, V> IntoIterator for OrderedMap<K, V> {
+    type Item = (K, V);
+    type IntoIter = std::vec::IntoIter<(K, V)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'a, K, V> IntoIterator for &'a OrderedMap<K, V> {
+    type Item = &'a (K, V);
+    type IntoIter = std::slice::Iter<'a, (K, V)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<K: Key, T: Deserr<ConfigErrors>> Deserr<ConfigErrors> for OrderedMap<K, T> {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, ConfigErrors> {
+        let map = match value {
+            Value::Map(map) => map,
+            other => {
+                let problem = wrong_type("an object", &Got::from(other));
+                return Err(ConfigErrors::at(location, problem));
+            }
+        };
+        let mut entries: Vec<(K, T)> = Vec::new();
+        let mut errors = None;
+        for (name, value) in map.into_iter() {
+            let location = location.push_key(&name);
+            let key = K::from_key(&name).and_then(|key| {
+                if entries.iter().any(|(known, _)| *known == key) {
+                    return Err(Problem::new("duplicate key")
+                        .help("another spelling of it is in this object already"));
+                }
+                Ok(key)
+            });
+            let key = key.map_err(|problem| ConfigErrors::at(location, problem));
+            match (key, T::deserialize_from_value(value.into_value(), location)) {
+                (Ok(key), Ok(value)) => entries.push((key, value)),
+                (key, value) => {
+                    for error in [key.err(), value.err()].into_iter().flatten() {
+                        ConfigErrors::add(&mut errors, error);
+                    }
+                }
+            }
+        }
+        ConfigErrors::check(errors, Self(entries))
+    }
+}

@@ -1,0 +1,202 @@
+//! What one writes to make a filter.
+
+use std::fmt;
+use std::ops::BitOr;
+
+use deserr::Deserr;
+
+use crate::config::ConfigErrors;
+use crate::configure::Configure;
+use crate::error::Result;
+use crate::phase::{
+    RequestBody, RequestHeaders, RequestTrailers, ResponseBody, ResponseHeaders, ResponseTrailers,
+    StreamEnd,
+};
+use crate::reply::LocalReply;
+
+/// An HTTP filter.
+///
+/// The value is made once for each configuration (on each worker) and lives as
+/// long as it; [`Stream`](Self::Stream) is made for each request. Write the
+/// implementation under [`#[legation::filter]`](macro@crate::filter), which notes
+/// the callbacks it holds, and hand the type to [`register!`](crate::register).
+///
+/// Every callback but [`configure`](Self::configure) may be left out. Envoy
+/// spends about 0.2 µs to enter a callback, so the build keeps in the module
+/// only those that are there.
+///
+/// A callback that returns an error has its request refused; see
+/// [`Error`](crate::Error).
+pub trait HttpFilter: Sized + 'static {
+    /// The filter's name, in kebab case: in log lines, and (with `_` for `-`)
+    /// before its metrics.
+    const NAME: &'static str;
+
+    /// The callbacks that the implementation holds.
+    /// [`#[legation::filter]`](macro@crate::filter) writes this.
+    const CALLBACKS: Callbacks;
+
+    /// What users configure. [`NoConfig`](crate::config::NoConfig) where there
+    /// is nothing to configure.
+    type Config: Deserr<ConfigErrors>;
+
+    /// What the filter remembers from one callback of a request to the next.
+    /// `()` where that is nothing.
+    type Stream: Default + 'static;
+
+    /// Makes the filter from its configuration, and defines its metrics.
+    ///
+    /// Errors are shown to the user, all of them, and Envoy refuses the
+    /// configuration.
+    fn configure(config: Self::Config, host: &mut Configure) -> Result<Self, ConfigErrors>;
+
+    /// The request's headers have arrived.
+    fn on_request_headers(
+        &self,
+        stream: &mut Self::Stream,
+        request: &mut RequestHeaders,
+    ) -> Result<Flow> {
+        let _ = (stream, request);
+        Ok(Flow::Continue)
+    }
+
+    /// A piece of the request's body has arrived.
+    fn on_request_body(
+        &self,
+        stream: &mut Self::Stream,
+        request: &mut RequestBody,
+    ) -> Result<Flow> {
+        let _ = (stream, request);
+        Ok(Flow::Continue)
+    }
+
+    /// The request's trailers have arrived.
+    fn on_request_trailers(
+        &self,
+        stream: &mut Self::Stream,
+        request: &mut RequestTrailers,
+    ) -> Result<Flow> {
+        let _ = (stream, request);
+        Ok(Flow::Continue)
+    }
+
+    /// The response's headers have arrived: from the upstream, or of a local
+    /// reply.
+    fn on_response_headers(
+        &self,
+        stream: &mut Self::Stream,
+        response: &mut ResponseHeaders,
+    ) -> Result<Flow> {
+        let _ = (stream, response);
+        Ok(Flow::Continue)
+    }
+
+    /// A piece of the response's body has arrived.
+    fn on_response_body(
+        &self,
+        stream: &mut Self::Stream,
+        response: &mut ResponseBody,
+    ) -> Result<Flow> {
+        let _ = (stream, response);
+        Ok(Flow::Continue)
+    }
+
+    /// The response's trailers have arrived.
+    fn on_response_trailers(
+        &self,
+        stream: &mut Self::Stream,
+        response: &mut ResponseTrailers,
+    ) -> Result<Flow> {
+        let _ = (stream, response);
+        Ok(Flow::Continue)
+    }
+
+    /// The stream is over, however it ended.
+    fn on_done(&self, stream: &mut Self::Stream, end: &mut StreamEnd) {
+        let _ = (stream, end);
+    }
+
+    /// The stream is over and Envoy writes its access log.
+    fn on_log(&self, stream: &mut Self::Stream, end: &mut StreamEnd) {
+        let _ = (stream, end);
+    }
+
+    /// The tick that [`Configure::tick_every`](crate::Configure::tick_every)
+    /// asked for. It belongs to the filter, not to a request.
+    fn on_tick(&self) {}
+}
+
+/// How a request goes on after a callback.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Flow {
+    /// To the next filter.
+    Continue,
+    /// Not yet: what has arrived is held here. In a body callback, more of the
+    /// body is added to it until a later callback lets it all go on.
+    Pause,
+    /// No further: the client gets this answer.
+    Reply(Box<LocalReply>),
+}
+
+impl From<LocalReply> for Flow {
+    fn from(reply: LocalReply) -> Self {
+        Self::Reply(Box::new(reply))
+    }
+}
+
+/// A set of callbacks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Callbacks(u32);
+
+impl Callbacks {
+    /// No callback.
+    pub const NONE: Self = Self(0);
+    /// [`HttpFilter::on_request_headers`]
+    pub const REQUEST_HEADERS: Self = Self(1);
+    /// [`HttpFilter::on_request_body`]
+    pub const REQUEST_BODY: Self = Self(1 << 1);
+    /// [`HttpFilter::on_request_trailers`]
+    pub const REQUEST_TRAILERS: Self = Self(1 << 2);
+    /// [`HttpFilter::on_response_headers`]
+    pub const RESPONSE_HEADERS: Self = Self(1 << 3);
+    /// [`HttpFilter::on_response_body`]
+    pub const RESPONSE_BODY: Self = Self(1 << 4);
+    /// [`HttpFilter::on_response_trailers`]
+    pub const RESPONSE_TRAILERS: Self = Self(1 << 5);
+    /// [`HttpFilter::on_done`]
+    pub const DONE: Self = Self(1 << 6);
+    /// [`HttpFilter::on_log`]
+    pub const LOG: Self = Self(1 << 7);
+    /// [`HttpFilter::on_tick`]
+    pub const TICK: Self = Self(1 << 8);
+    /// That the host tells when contexts come and go: what a filter needs that
+    /// has a configuration or remembers something of a stream.
+    pub(crate) const CONTEXTS: Self = Self(1 << 9);
+
+    /// Both sets as one.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether all of `other` is in this set.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+impl BitOr for Callbacks {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        self.and(other)
+    }
+}
+
+impl fmt::Debug for Callbacks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Callbacks({:#b})", self.0)
+    }
+}

@@ -1,0 +1,298 @@
+//! Values made of text and of what is known about a request, in the syntax of
+//! Envoy's format strings.
+//!
+//! | operator | value |
+//! |---|---|
+//! | `%REQ(a?b)%`, `%REQUEST_HEADER(a?b)%` | the first value of request header `a`, or of `b` where `a` is absent; also `:method`, `:path`, `:authority`, `:scheme` |
+//! | `%RESP(a?b)%`, `%RESPONSE_HEADER(a?b)%` | the same of the response; also `:status` |
+//! | `%TRAILER(a?b)%`, `%RESPONSE_TRAILER(a?b)%` | the same of the response's trailers |
+//! | `%QUERY_PARAM(name)%` | the first query parameter of that name, decoded |
+//! | `%QUERY_PARAMS(ORIG)%`, `%QUERY_PARAMS(DECODED)%` | the whole query |
+//! | `%PATH(NQ:PATH)%` | the path: `WQ` with or `NQ` without its query, from `PATH`, `ORIG` (`x-envoy-original-path`) or `ORIG_OR_PATH` |
+//! | `%COOKIE(name)%` | the first cookie of that name |
+//! | `%ENVIRONMENT(NAME)%` | an environment variable, read once when the format is |
+//! | `%ATTRIBUTE(source.address)%` | any of Envoy's [attributes] |
+//! | `%DOWNSTREAM_REMOTE_ADDRESS%`, `%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(24)%`, `%PROTOCOL%`, `%ROUTE_NAME%`, `%RESPONSE_CODE%`, … | Envoy's names for what is an attribute |
+//!
+//! A length may follow: `%REQ(user-agent):40%` gives at most 40 bytes; without
+//! one an operator gives at most 8 KiB. `%%` is a percent sign.
+//!
+//! A value that is not there gives nothing. What comes out may stand in a header
+//! as it is: control characters have become spaces, there is no space at either
+//! end, and it is at most 60 KiB long.
+
+pub mod attributes;
+mod environment;
+mod operators;
+mod parse;
+mod write;
+
+use std::borrow::Cow;
+use std::str::FromStr;
+
+use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
+
+use crate::config::{self, ConfigErrors, Problem};
+use crate::matcher::{self, RequestView};
+use operators::{Headers, Operator, PathFrom};
+
+pub(crate) use environment::within;
+pub use environment::{Environment, ProcessEnvironment};
+pub use parse::FormatError;
+pub(crate) use write::ip;
+
+/// What an operator gives at most, unless it says otherwise.
+const DEFAULT_LIMIT: usize = 8 * 1024;
+/// What a format gives at most. Envoy's own limit of a request's headers.
+const MAX_LENGTH: usize = 60 * 1024;
+
+/// Where a format finds what it names. Whatever costs a host call is asked for
+/// only when a format names it.
+pub trait ValueSource: RequestView {
+    /// The first value of a response header, or of `:status`.
+    fn response_header(&mut self, name: &str) -> Result<Option<&[u8]>, Self::Error>;
+
+    /// The first value of a response trailer.
+    fn response_trailer(&mut self, name: &str) -> Result<Option<&[u8]>, Self::Error>;
+
+    /// The bytes of an attribute, as the host gives them.
+    fn attribute(&mut self, path: &attributes::Path) -> Result<Option<Cow<'_, [u8]>>, Self::Error>;
+}
+
+/// A format, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Format {
+    parts: Box<[Part]>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Literal(Vec<u8>),
+    Operator { operator: Operator, limit: usize },
+}
+
+/// What rendering a format needs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Uses {
+    /// How many request headers it reads, pseudo-headers included.
+    pub request_header_reads: usize,
+    /// Whether it reads response headers.
+    pub response_headers: bool,
+    /// Whether it reads response trailers.
+    pub response_trailers: bool,
+    /// How many attributes it reads: each is a host call.
+    pub attributes: usize,
+    /// Whether it reads attributes that are known when the response is.
+    pub response_attributes: bool,
+}
+
+/// How much of a format there was a value for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rendered {
+    /// Every operator had a value, or there are no operators.
+    Complete,
+    /// Some operators had none.
+    Partial,
+    /// No operator had one: what came out is the text between them.
+    Missing,
+}
+
+impl Format {
+    /// Reads a format. Environment variables are looked up now.
+    pub fn parse(text: &str, environment: &dyn Environment) -> Result<Self, FormatError> {
+        parse::parse(text, environment)
+    }
+
+    /// The value, where it is the same for all requests.
+    pub fn as_literal(&self) -> Option<&[u8]> {
+        match &*self.parts {
+            [] => Some(b""),
+            [Part::Literal(value)] => Some(value),
+            _ => None,
+        }
+    }
+
+    /// What rendering it needs.
+    pub fn uses(&self) -> Uses {
+        let mut uses = Uses::default();
+        for part in &self.parts {
+            if let Part::Operator { operator, .. } = part {
+                uses.count(operator);
+            }
+        }
+        uses
+    }
+
+    /// Appends the value to `out`. Where nothing comes out, `out` stays as it is.
+    pub fn render<S: ValueSource + ?Sized>(
+        &self,
+        source: &mut S,
+        out: &mut Vec<u8>,
+    ) -> Result<Rendered, S::Error> {
+        let start = out.len();
+        let (mut found, mut missing) = (false, false);
+        for part in &self.parts {
+            match part {
+                Part::Literal(text) => out.extend_from_slice(text),
+                Part::Operator { operator, limit } => {
+                    let before = out.len();
+                    operator.render(source, out, *limit)?;
+                    if out.len() > before {
+                        found = true;
+                    } else {
+                        missing = true;
+                    }
+                }
+            }
+        }
+        out.truncate(start.saturating_add(MAX_LENGTH));
+        write::trim(out, start);
+        Ok(match (found, missing) {
+            (_, false) => Rendered::Complete,
+            (true, true) => Rendered::Partial,
+            (false, true) => Rendered::Missing,
+        })
+    }
+}
+
+/// With the process's environment.
+impl FromStr for Format {
+    type Err = FormatError;
+
+    fn from_str(text: &str) -> Result<Self, FormatError> {
+        Self::parse(text, &ProcessEnvironment)
+    }
+}
+
+impl Deserr<ConfigErrors> for Format {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, ConfigErrors> {
+        let text = config::string(
+            value,
+            location,
+            "a string, such as `text` or `%REQ(x-name)%`",
+        )?;
+        Self::parse(&text, &*environment::current())
+            .map_err(|error| ConfigErrors::at(location, Problem::from(error)))
+    }
+}
+
+impl Uses {
+    fn count(&mut self, operator: &Operator) {
+        let reads = &mut self.request_header_reads;
+        match operator {
+            Operator::Header { from, or, .. } => match from {
+                Headers::Request => {
+                    *reads = reads
+                        .saturating_add(1)
+                        .saturating_add(usize::from(or.is_some()));
+                }
+                Headers::Response => self.response_headers = true,
+                Headers::ResponseTrailers => self.response_trailers = true,
+            },
+            Operator::Path { from, .. } => {
+                let both = usize::from(*from == PathFrom::OriginalOrPath);
+                *reads = reads.saturating_add(1).saturating_add(both);
+            }
+            Operator::QueryParameter(_) | Operator::Query { .. } | Operator::Cookie(_) => {
+                *reads = reads.saturating_add(1);
+            }
+            Operator::Attribute(path) | Operator::Address(path, _) => {
+                self.attributes = self.attributes.saturating_add(1);
+                self.response_attributes |= path.as_bytes().starts_with(b"response\0");
+            }
+            Operator::Environment(_) => {}
+        }
+    }
+}
+
+impl Operator {
+    fn render<S: ValueSource + ?Sized>(
+        &self,
+        source: &mut S,
+        out: &mut Vec<u8>,
+        limit: usize,
+    ) -> Result<(), S::Error> {
+        match self {
+            Self::Header { from, name, or } => {
+                for name in [Some(name), or.as_ref()].into_iter().flatten() {
+                    let value = match from {
+                        Headers::Request => source.header(name)?,
+                        Headers::Response => source.response_header(name)?,
+                        Headers::ResponseTrailers => source.response_trailer(name)?,
+                    };
+                    if let Some(value) = value {
+                        write::push_safe(out, value, limit);
+                        break;
+                    }
+                }
+            }
+            Self::Path { query, from } => {
+                let names: &[&str] = match from {
+                    PathFrom::Path => &[":path"],
+                    PathFrom::Original => &[ORIGINAL_PATH],
+                    PathFrom::OriginalOrPath => &[ORIGINAL_PATH, ":path"],
+                };
+                for name in names {
+                    if let Some(path) = source.header(name)? {
+                        let path = if *query {
+                            path
+                        } else {
+                            matcher::split_path(path).0
+                        };
+                        write::push_safe(out, path, limit);
+                        break;
+                    }
+                }
+            }
+            Self::QueryParameter(name) => {
+                if let Some(path) = source.header(":path")? {
+                    let value = matcher::query_parameter(path, name);
+                    write::push_safe(out, value.unwrap_or_default().as_bytes(), limit);
+                }
+            }
+            Self::Query { decoded } => {
+                if let Some(path) = source.header(":path")? {
+                    let query = matcher::split_path(path).1;
+                    let query = if *decoded {
+                        percent_encoding::percent_decode(query).into()
+                    } else {
+                        Cow::Borrowed(query)
+                    };
+                    write::push_safe(out, &query, limit);
+                }
+            }
+            Self::Cookie(name) => {
+                source.any_header("cookie", &mut |header| match matcher::cookies(header)
+                    .find(|(known, _)| *known == name.as_bytes())
+                {
+                    Some((_, value)) => {
+                        write::push_safe(out, value, limit);
+                        true
+                    }
+                    None => false,
+                })?;
+            }
+            Self::Attribute(path) => {
+                if let Some(value) = source.attribute(path)?
+                    && let Ok(value) = attributes::decode(path.kind(), &value)
+                {
+                    write::push_decoded(out, value, limit);
+                }
+            }
+            Self::Address(path, mask) => {
+                if let Some(address) = source.attribute(path)? {
+                    let text = write::without_port(&address, *mask).unwrap_or_default();
+                    write::push_safe(out, text.as_bytes(), limit);
+                }
+            }
+            // Became a literal when the format was read.
+            Self::Environment(_) => {}
+        }
+        Ok(())
+    }
+}
+
+const ORIGINAL_PATH: &str = "x-envoy-original-path";

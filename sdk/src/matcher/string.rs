@@ -1,0 +1,209 @@
+//! Tests of a text.
+
+use std::fmt;
+
+use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
+
+use crate::config::{self, ConfigErrors, Given, Problem, exactly_one};
+
+/// A test of a text: `{exact|prefix|suffix|contains|regex: …, ignore_case}`, or
+/// the text itself for `exact`.
+#[derive(Debug, Clone)]
+pub struct StringMatch {
+    how: Comparison,
+    ignore_case: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Comparison {
+    Exact(Box<str>),
+    Prefix(Box<str>),
+    Suffix(Box<str>),
+    Contains(Box<str>),
+    Regex(Regex),
+}
+
+/// The fields that say how, in the order of [`COMPARISONS`].
+pub(super) type Written = [Given<String>; 5];
+
+pub(super) const COMPARISONS: [&str; 5] = ["exact", "prefix", "suffix", "contains", "regex"];
+
+impl StringMatch {
+    /// Exactly this text.
+    pub fn exact(text: impl Into<Box<str>>) -> Self {
+        Self {
+            how: Comparison::Exact(text.into()),
+            ignore_case: false,
+        }
+    }
+
+    /// Whether a value passes. Bytes are compared as they are; only a regex
+    /// looks at them as text, and reads what is not UTF-8 lossily.
+    pub fn matches(&self, value: &[u8]) -> bool {
+        let case = self.ignore_case;
+        match &self.how {
+            Comparison::Exact(text) => same(value, text.as_bytes(), case),
+            Comparison::Prefix(text) => value
+                .get(..text.len())
+                .is_some_and(|start| same(start, text.as_bytes(), case)),
+            Comparison::Suffix(text) => value
+                .len()
+                .checked_sub(text.len())
+                .and_then(|at| value.get(at..))
+                .is_some_and(|end| same(end, text.as_bytes(), case)),
+            Comparison::Contains(text) => value
+                .windows(text.len().max(1))
+                .any(|part| same(part, text.as_bytes(), case)),
+            Comparison::Regex(regex) => regex.is_match(value),
+        }
+    }
+
+    pub(super) fn how(&self) -> &Comparison {
+        &self.how
+    }
+
+    /// From the one field that is given.
+    pub(super) fn written(
+        location: ValuePointerRef<'_>,
+        fields: Written,
+        ignore_case: bool,
+    ) -> Result<Option<Self>, ConfigErrors> {
+        let mut written = fields.into_iter().zip(COMPARISONS);
+        let Some((text, how)) = written.find_map(|(field, name)| Some((field.0?, name))) else {
+            return Ok(None);
+        };
+        let location = location.push_key(how);
+        if text.is_empty() && how != "exact" {
+            return Err(ConfigErrors::at(location, "must not be empty"));
+        }
+        let how = match how {
+            "prefix" => Comparison::Prefix(text.into()),
+            "suffix" => Comparison::Suffix(text.into()),
+            "contains" => Comparison::Contains(text.into()),
+            "regex" => match Regex::build(&text, ignore_case) {
+                Ok(regex) => Comparison::Regex(regex),
+                Err(problem) => return Err(ConfigErrors::at(location, problem)),
+            },
+            _ => Comparison::Exact(text.into()),
+        };
+        Ok(Some(Self { how, ignore_case }))
+    }
+}
+
+fn same(one: &[u8], other: &[u8], ignore_case: bool) -> bool {
+    if ignore_case {
+        one.eq_ignore_ascii_case(other)
+    } else {
+        one == other
+    }
+}
+
+#[derive(Deserr)]
+#[deserr(error = ConfigErrors, deny_unknown_fields)]
+struct Fields {
+    #[deserr(default)]
+    exact: Given<String>,
+    #[deserr(default)]
+    prefix: Given<String>,
+    #[deserr(default)]
+    suffix: Given<String>,
+    #[deserr(default)]
+    contains: Given<String>,
+    #[deserr(default)]
+    regex: Given<String>,
+    #[deserr(default)]
+    ignore_case: bool,
+}
+
+impl Deserr<ConfigErrors> for StringMatch {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, ConfigErrors> {
+        if let Value::String(text) = value {
+            return Ok(Self::exact(text));
+        }
+        let fields = Fields::deserialize_from_value(value, location)?;
+        let written = [
+            fields.exact,
+            fields.prefix,
+            fields.suffix,
+            fields.contains,
+            fields.regex,
+        ];
+        exactly_one(location, &given(&written))?;
+        match Self::written(location, written, fields.ignore_case)? {
+            Some(test) => Ok(test),
+            None => Err(ConfigErrors::at(location, "no test is given")),
+        }
+    }
+}
+
+/// Which of the comparisons are given.
+pub(super) fn given(fields: &Written) -> Vec<(&'static str, bool)> {
+    let given = fields.iter().map(|field| field.0.is_some());
+    COMPARISONS.into_iter().zip(given).collect()
+}
+
+/// A regular expression that a whole value must match. Matching takes time
+/// linear in the value's length, whatever the expression.
+///
+/// The syntax is that of the crate `regex-lite`: as RE2's, without look-around
+/// and backreferences; `\w`, `\d`, `\s` and case are ASCII's; `.` takes any
+/// character, line ends too.
+#[derive(Clone)]
+pub struct Regex(regex_lite::Regex);
+
+impl Regex {
+    /// Compiles an expression.
+    pub fn new(pattern: &str) -> Result<Self, Problem> {
+        Self::build(pattern, false)
+    }
+
+    fn build(pattern: &str, ignore_case: bool) -> Result<Self, Problem> {
+        let compile = |pattern: &str| {
+            regex_lite::RegexBuilder::new(pattern)
+                .case_insensitive(ignore_case)
+                .dot_matches_new_line(true)
+                .size_limit(1 << 20)
+                .build()
+        };
+        // On its own first, so that the error is about what was written, and so
+        // that it cannot close the group around it.
+        compile(pattern)
+            .and_then(|_| compile(&format!(r"\A(?:{pattern})\z")))
+            .map(Self)
+            .map_err(|error| {
+                Problem::new(format!(
+                    "not a regular expression: {} in {}",
+                    error,
+                    config::quoted(pattern)
+                ))
+            })
+    }
+
+    /// Whether a whole value matches. What is not UTF-8 is read lossily: a stray
+    /// byte is the character U+FFFD, which `.` matches.
+    pub fn is_match(&self, value: &[u8]) -> bool {
+        match std::str::from_utf8(value) {
+            Ok(text) => self.0.is_match(text),
+            Err(_) => self.0.is_match(&String::from_utf8_lossy(value)),
+        }
+    }
+}
+
+impl fmt::Debug for Regex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.0.as_str(), f)
+    }
+}
+
+impl Deserr<ConfigErrors> for Regex {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, ConfigErrors> {
+        Self::new(&config::string(value, location, "a regular expression")?)
+            .map_err(|problem| ConfigErrors::at(location, problem))
+    }
+}

@@ -1,0 +1,13 @@
+//! What needs no host: configuration, matcher and formats. The same tests run
+//! natively and, as users run the code, on wasm32.
+
+mod pure {
+    mod config;
+    mod format;
+    mod matcher;
+    mod paths;
+    #[cfg(not(target_family = "wasm"))]
+    mod properties;
+    mod request;
+    mod values;
+}
