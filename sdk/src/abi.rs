@@ -104,7 +104,10 @@ fn bytes(
         // SAFETY: the host got this block from `proxy_on_memory_allocate`,
         // which leaks a boxed slice of exactly `size` bytes of the global
         // allocator, and gives it up with this answer.
-        Status::OK => Ok(Some(unsafe { Vec::from_raw_parts(data, size, size) })),
+        Status::OK => {
+            let block = ptr::slice_from_raw_parts_mut(data, size);
+            Ok(Some(unsafe { Box::from_raw(block) }.into_vec()))
+        }
         Status::NOT_FOUND | Status::EMPTY => Ok(None),
         status => Err(HostError::status(call, status)),
     }

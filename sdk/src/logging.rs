@@ -51,12 +51,11 @@ pub(crate) fn refresh_level() {
     let level = match abi::log_level() {
         Ok(0) => LevelFilter::Trace,
         Ok(1) => LevelFilter::Debug,
-        Ok(2) => LevelFilter::Info,
         Ok(3) => LevelFilter::Warn,
         Ok(4) => LevelFilter::Error,
-        Ok(_) => LevelFilter::Off,
+        Ok(5..) => LevelFilter::Off,
         // A host that does not tell gets what people usually want to see.
-        Err(_) => LevelFilter::Info,
+        Ok(2) | Err(_) => LevelFilter::Info,
     };
     log::set_max_level(level);
 }

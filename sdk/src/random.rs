@@ -1,6 +1,6 @@
 //! Random bytes fit for secrets.
 //!
-//! A host call for random bytes costs about 0.7 µs, so the generator (ChaCha12)
+//! A host call for random bytes costs about 0.7 µs, so the generator (`ChaCha12`)
 //! lives in the module: it is seeded with 256 bits from the host, anew after
 //! every 65,536 draws.
 

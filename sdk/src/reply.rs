@@ -1,9 +1,7 @@
 //! Local replies: answers that a filter gives in the upstream's place.
 
-use http::{HeaderName, StatusCode};
-
 use crate::abi;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::headers;
 
 /// An answer of the filter's own. The request goes no further.
@@ -34,8 +32,8 @@ impl LocalReply {
     /// A reply with an HTTP status from 200 to 599, and nothing else. A status
     /// outside that range is sent as 500.
     pub fn new(status: u16) -> Self {
-        let status = match StatusCode::from_u16(status) {
-            Ok(code) if (200..=599).contains(&code.as_u16()) => status,
+        let status = match status {
+            200..=599 => status,
             _ => 500,
         };
         Self {
@@ -67,8 +65,9 @@ impl LocalReply {
     }
 
     /// The status a gRPC client gets. Unset, Envoy derives one from the HTTP
-    /// status (401 is UNAUTHENTICATED, 403 PERMISSION_DENIED, 429 and 503
-    /// UNAVAILABLE, 404 UNIMPLEMENTED, any other UNKNOWN).
+    /// status (400 is `INTERNAL`, 401 `UNAUTHENTICATED`, 403 `PERMISSION_DENIED`,
+    /// 404 `UNIMPLEMENTED`, 429, 502, 503 and 504 `UNAVAILABLE`, any other
+    /// `UNKNOWN`).
     pub fn grpc_status(mut self, status: GrpcStatus) -> Self {
         self.grpc_status = Some(status);
         self
@@ -80,12 +79,6 @@ impl LocalReply {
     }
 
     pub(crate) fn send(&self) -> Result<()> {
-        for (name, value) in &self.headers {
-            HeaderName::from_bytes(name.as_bytes())
-                .map_err(|_| Error::other(format!("`{name}` is not a header name")))?;
-            http::HeaderValue::from_bytes(value)
-                .map_err(|_| Error::InvalidHeaderValue { name: name.clone() })?;
-        }
         let headers = headers::encode(
             self.headers
                 .iter()
