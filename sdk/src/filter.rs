@@ -133,7 +133,8 @@ pub enum Flow {
     /// To the next filter.
     Continue,
     /// Not yet: what has arrived is held here. In a body callback, more of the
-    /// body is added to it until a later callback lets it all go on.
+    /// body is added to it until a later callback lets it all go on. In the
+    /// callback of headers nothing resumes it, and it ends by Envoy's timeouts.
     Pause,
     /// No further: the client gets this answer.
     Reply(Box<LocalReply>),

@@ -8,13 +8,15 @@
 
 mod map;
 
+use std::ops::{Deref, DerefMut};
+
 use http::HeaderName;
 
 use crate::abi::{self, MapType};
 use crate::error::{Error, HostError, Result};
 use map::Map;
 
-/// The headers or trailers of the message a callback is about.
+/// The headers or trailers of a message, to read.
 ///
 /// Names are compared without regard to case. A header that was sent twice is
 /// two headers: nothing here joins values by commas.
@@ -88,6 +90,44 @@ impl Headers {
         }
     }
 
+    fn map(&mut self) -> Result<&Map, HostError> {
+        match &mut self.copy {
+            Some(map) => Ok(map),
+            empty => {
+                let pairs = abi::header_map_pairs(self.kind)?.unwrap_or_default();
+                let map =
+                    Map::decode(pairs).ok_or(HostError::malformed("proxy_get_header_map_pairs"))?;
+                Ok(empty.insert(map))
+            }
+        }
+    }
+}
+
+/// Headers or trailers that are still on their way, and can be changed.
+///
+/// Reads are those of [`Headers`].
+#[derive(Debug)]
+pub struct HeadersMut(Headers);
+
+impl Deref for HeadersMut {
+    type Target = Headers;
+
+    fn deref(&self) -> &Headers {
+        &self.0
+    }
+}
+
+impl DerefMut for HeadersMut {
+    fn deref_mut(&mut self) -> &mut Headers {
+        &mut self.0
+    }
+}
+
+impl HeadersMut {
+    pub(crate) const fn new(kind: MapType) -> Self {
+        Self(Headers::new(kind))
+    }
+
     /// Sets a header to this one value, whatever was there. One host call.
     pub fn set(&mut self, name: &HeaderName, value: impl AsRef<[u8]>) -> Result<()> {
         self.set_raw(name.as_str(), value.as_ref())
@@ -100,8 +140,8 @@ impl Headers {
     pub fn append(&mut self, name: &HeaderName, value: impl AsRef<[u8]>) -> Result<()> {
         let (name, value) = (name.as_str(), value.as_ref());
         check_value(name, value)?;
-        abi::add_header_map_value(self.kind, name.as_bytes(), value)?;
-        if let Some(map) = &mut self.copy {
+        abi::add_header_map_value(self.0.kind, name.as_bytes(), value)?;
+        if let Some(map) = &mut self.0.copy {
             map.append(name, value);
         }
         Ok(())
@@ -131,8 +171,8 @@ impl Headers {
 
     /// Removes every value of a header. One host call.
     pub fn remove(&mut self, name: &HeaderName) -> Result<()> {
-        abi::remove_header_map_value(self.kind, name.as_str().as_bytes())?;
-        if let Some(map) = &mut self.copy {
+        abi::remove_header_map_value(self.0.kind, name.as_str().as_bytes())?;
+        if let Some(map) = &mut self.0.copy {
             map.remove(name.as_str());
         }
         Ok(())
@@ -157,30 +197,18 @@ impl Headers {
         let pairs = map
             .encode()
             .ok_or_else(|| Error::other("the headers are larger than the ABI can carry"))?;
-        abi::set_header_map_pairs(self.kind, &pairs)?;
-        self.copy = Some(map);
+        abi::set_header_map_pairs(self.0.kind, &pairs)?;
+        self.0.copy = Some(map);
         Ok(())
     }
 
     pub(crate) fn set_raw(&mut self, name: &str, value: &[u8]) -> Result<()> {
         check_value(name, value)?;
-        abi::replace_header_map_value(self.kind, name.as_bytes(), value)?;
-        if let Some(map) = &mut self.copy {
+        abi::replace_header_map_value(self.0.kind, name.as_bytes(), value)?;
+        if let Some(map) = &mut self.0.copy {
             map.set(name, value);
         }
         Ok(())
-    }
-
-    fn map(&mut self) -> Result<&Map, HostError> {
-        match &mut self.copy {
-            Some(map) => Ok(map),
-            empty => {
-                let pairs = abi::header_map_pairs(self.kind)?.unwrap_or_default();
-                let map =
-                    Map::decode(pairs).ok_or(HostError::malformed("proxy_get_header_map_pairs"))?;
-                Ok(empty.insert(map))
-            }
-        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::abi::{self, BufferType, MapType};
 use crate::attributes::{self, Attribute, FromAttribute};
 use crate::error::{Error, HostError, Result};
-use crate::headers::Headers;
+use crate::headers::{Headers, HeadersMut};
 
 /// What every phase offers.
 macro_rules! stream_services {
@@ -49,14 +49,14 @@ fn source_ip() -> Result<Option<IpAddr>, HostError> {
 /// The phase of the request's headers.
 #[derive(Debug)]
 pub struct RequestHeaders {
-    headers: Headers,
+    headers: HeadersMut,
     end_of_stream: bool,
 }
 
 impl RequestHeaders {
     pub(crate) const fn new(end_of_stream: bool) -> Self {
         Self {
-            headers: Headers::new(MapType::HttpRequestHeaders),
+            headers: HeadersMut::new(MapType::HttpRequestHeaders),
             end_of_stream,
         }
     }
@@ -64,7 +64,7 @@ impl RequestHeaders {
     stream_services!();
 
     /// The headers.
-    pub fn headers(&mut self) -> &mut Headers {
+    pub fn headers(&mut self) -> &mut HeadersMut {
         &mut self.headers
     }
 
@@ -131,7 +131,7 @@ impl RequestHeaders {
 #[derive(Debug)]
 pub struct ResponseHeaders {
     request: Headers,
-    headers: Headers,
+    headers: HeadersMut,
     end_of_stream: bool,
 }
 
@@ -139,7 +139,7 @@ impl ResponseHeaders {
     pub(crate) const fn new(end_of_stream: bool) -> Self {
         Self {
             request: Headers::new(MapType::HttpRequestHeaders),
-            headers: Headers::new(MapType::HttpResponseHeaders),
+            headers: HeadersMut::new(MapType::HttpResponseHeaders),
             end_of_stream,
         }
     }
@@ -147,12 +147,11 @@ impl ResponseHeaders {
     stream_services!();
 
     /// The headers.
-    pub fn headers(&mut self) -> &mut Headers {
+    pub fn headers(&mut self) -> &mut HeadersMut {
         &mut self.headers
     }
 
-    /// The request's headers as they went upstream, to read: a change is too
-    /// late for the upstream.
+    /// The request's headers as they went upstream.
     pub fn request_headers(&mut self) -> &mut Headers {
         &mut self.request
     }
@@ -172,13 +171,13 @@ impl ResponseHeaders {
 /// The phase of the request's trailers.
 #[derive(Debug)]
 pub struct RequestTrailers {
-    trailers: Headers,
+    trailers: HeadersMut,
 }
 
 /// The phase of the response's trailers.
 #[derive(Debug)]
 pub struct ResponseTrailers {
-    trailers: Headers,
+    trailers: HeadersMut,
 }
 
 macro_rules! trailers {
@@ -186,14 +185,14 @@ macro_rules! trailers {
         impl $phase {
             pub(crate) const fn new() -> Self {
                 Self {
-                    trailers: Headers::new(MapType::$map),
+                    trailers: HeadersMut::new(MapType::$map),
                 }
             }
 
             stream_services!();
 
             /// The trailers.
-            pub fn trailers(&mut self) -> &mut Headers {
+            pub fn trailers(&mut self) -> &mut HeadersMut {
                 &mut self.trailers
             }
         }
@@ -279,12 +278,12 @@ impl StreamEnd {
 
     stream_services!();
 
-    /// The request's headers, to read.
+    /// The request's headers.
     pub fn request_headers(&mut self) -> &mut Headers {
         &mut self.request
     }
 
-    /// The response's headers, to read. Empty or an error where none were sent.
+    /// The response's headers. Empty or an error where none were sent.
     pub fn response_headers(&mut self) -> &mut Headers {
         &mut self.response
     }

@@ -8,7 +8,7 @@ use crate::abi;
 use crate::error::{Error, Result};
 use crate::format::ValueSource;
 use crate::format::attributes::Path;
-use crate::headers::Headers;
+use crate::headers::HeadersMut;
 use crate::matcher::RequestView;
 use crate::random;
 
@@ -61,7 +61,7 @@ view!(ResponseHeaders, request: request, response: headers);
 
 /// A header of the map that the phase has, if it has one.
 fn first<'a, const MAPS: usize>(
-    maps: [&'a mut Headers; MAPS],
+    maps: [&'a mut HeadersMut; MAPS],
     name: &str,
 ) -> Result<Option<&'a [u8]>> {
     match maps.into_iter().next() {
