@@ -47,6 +47,7 @@ mod one_of;
 mod scalar;
 mod text;
 mod value;
+mod wire;
 
 use std::rc::Rc;
 
@@ -65,11 +66,15 @@ pub use one_of::{only_entry, unknown_choice};
 pub use scalar::{
     Bounded, BoundedDuration, Duration, HeaderName, HeaderValue, NoConfig, Percent, Secret,
 };
-pub(crate) use text::quoted;
+pub(crate) use text::{decimal, is_token, quoted};
 pub use text::{string, suggest};
 
 /// Reads a configuration from JSON text. Empty text counts as `{}`.
+///
+/// The bytes of a `google.protobuf.Struct`, which is what Envoy makes of a
+/// `configuration` of that type, are read as well.
 pub fn parse<T: Deserr<ConfigErrors>>(text: &[u8]) -> Result<T, ConfigErrors> {
+    let text = &*wire::as_json(text);
     let document = value::read(text)?;
     let read = deserr::deserialize::<T, _, ConfigErrors>(document.value);
     let (errors, config) = match read {

@@ -10,7 +10,7 @@ use crate::configure::Configure;
 use crate::error::Result;
 use crate::phase::{
     RequestBody, RequestHeaders, RequestTrailers, ResponseBody, ResponseHeaders, ResponseTrailers,
-    StreamEnd,
+    StreamLog,
 };
 use crate::reply::LocalReply;
 
@@ -111,14 +111,15 @@ pub trait HttpFilter: Sized + 'static {
         Ok(Flow::Continue)
     }
 
-    /// The stream is over, however it ended.
-    fn on_done(&self, stream: &mut Self::Stream, end: &mut StreamEnd) {
-        let _ = (stream, end);
+    /// The stream is over and Envoy writes its access log: headers and
+    /// attributes can be read once more.
+    fn on_log(&self, stream: &mut Self::Stream, log: &mut StreamLog) {
+        let _ = (stream, log);
     }
 
-    /// The stream is over and Envoy writes its access log.
-    fn on_log(&self, stream: &mut Self::Stream, end: &mut StreamEnd) {
-        let _ = (stream, end);
+    /// The stream is over, however it ended. After [`on_log`](Self::on_log).
+    fn on_done(&self, stream: &mut Self::Stream) {
+        let _ = stream;
     }
 
     /// The tick that [`Configure::tick_every`](crate::Configure::tick_every)

@@ -9,6 +9,7 @@
 mod map;
 
 use std::ops::{Deref, DerefMut};
+use std::rc::Rc;
 
 use http::HeaderName;
 
@@ -128,6 +129,15 @@ impl HeadersMut {
         Self(Headers::new(kind))
     }
 
+    pub(crate) fn keep(&mut self) -> Result<(), HostError> {
+        self.0.map().map(|_| ())
+    }
+
+    /// What was fetched, if anything was.
+    pub(crate) fn take_copy(&mut self) -> Option<RequestCopy> {
+        self.0.copy.take().map(|map| RequestCopy(Rc::new(map)))
+    }
+
     /// Sets a header to this one value, whatever was there. One host call.
     pub fn set(&mut self, name: &HeaderName, value: impl AsRef<[u8]>) -> Result<()> {
         self.set_raw(name.as_str(), value.as_ref())
@@ -209,6 +219,28 @@ impl HeadersMut {
             map.set(name, value);
         }
         Ok(())
+    }
+}
+
+/// A request's headers after they have gone on, as the callback that had them
+/// left them. No host calls.
+#[derive(Debug, Clone)]
+pub struct RequestCopy(Rc<Map>);
+
+impl RequestCopy {
+    /// The first value of a header, or `None`.
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.0.values(name).next()
+    }
+
+    /// Every value of a header, in the order they were sent.
+    pub fn get_all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.0.values(name)
+    }
+
+    /// Every header, in the order they were sent.
+    pub fn all(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.0.iter()
     }
 }
 

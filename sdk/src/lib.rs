@@ -106,6 +106,6 @@ pub use http;
 pub use legation_macros::filter;
 pub use phase::{
     RequestBody, RequestHeaders, RequestTrailers, ResponseBody, ResponseHeaders, ResponseTrailers,
-    StreamEnd,
+    StreamLog,
 };
 pub use reply::{GrpcStatus, LocalReply};

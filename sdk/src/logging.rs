@@ -9,6 +9,9 @@
 //!
 //! `request_id` is the request's `x-request-id`, `trace_id` the one in its
 //! `traceparent` (W3C Trace Context), both only where the request carries them.
+//! Envoy drops the request's headers when they have gone on: in later callbacks
+//! (but `on_log`) the ids are known if
+//! [`on_request_headers`](crate::HttpFilter::on_request_headers) read any header.
 //!
 //! A line whose level is off costs one comparison: no formatting, no host
 //! call. The level is Envoy's own for the component `wasm`
@@ -23,13 +26,16 @@ use log::{Level, LevelFilter, Metadata, Record};
 use serde_json::{Map, Value as Json};
 
 use crate::abi::{self, LogLevel, MapType};
+use crate::headers::RequestCopy;
 
 /// How many bytes of an id from the request go into a log line.
 const ID_LIMIT: usize = 128;
 
 thread_local! {
     static FILTER: Cell<&'static str> = const { Cell::new("") };
-    static IN_STREAM: Cell<bool> = const { Cell::new(false) };
+    static RUNNING: Cell<Running> = const { Cell::new(Running::Filter) };
+    /// Natively each thread is a worker of its own, with a level of its own.
+    static LEVEL: Cell<LevelFilter> = const { Cell::new(LevelFilter::Off) };
 }
 
 struct Logger;
@@ -38,7 +44,9 @@ struct Logger;
 pub(crate) fn install(filter: &'static str) {
     FILTER.set(filter);
     // A second call finds the logger in place, and that is well.
-    if log::set_logger(&Logger).is_ok() {
+    let first = log::set_logger(&Logger).is_ok();
+    // Natively a panic is a test's, and belongs on its terminal.
+    if first && cfg!(target_family = "wasm") {
         std::panic::set_hook(Box::new(|panic| {
             let _ = abi::log(LogLevel::Critical, panic.to_string().as_bytes());
         }));
@@ -57,31 +65,46 @@ pub(crate) fn refresh_level() {
         // A host that does not tell gets what people usually want to see.
         Ok(2) | Err(_) => LevelFilter::Info,
     };
-    log::set_max_level(level);
+    LEVEL.set(level);
+    if cfg!(target_family = "wasm") {
+        log::set_max_level(level);
+    } else {
+        log::set_max_level(LevelFilter::Trace);
+    }
+}
+
+/// Whose callback runs.
+#[derive(Default)]
+enum Running {
+    /// The filter's own: no request is near.
+    #[default]
+    Filter,
+    /// A stream's. Its request is this copy, or is the host's to ask for.
+    Stream(Option<RequestCopy>),
 }
 
 /// Marks that a stream's callback runs, until dropped.
 pub(crate) struct StreamScope {
-    outer: bool,
+    outer: Running,
 }
 
 impl StreamScope {
-    pub(crate) fn enter() -> Self {
+    pub(crate) fn enter(request: Option<RequestCopy>) -> Self {
         Self {
-            outer: IN_STREAM.replace(true),
+            outer: RUNNING.replace(Running::Stream(request)),
         }
     }
 }
 
 impl Drop for StreamScope {
     fn drop(&mut self) {
-        IN_STREAM.set(self.outer);
+        RUNNING.set(std::mem::take(&mut self.outer));
     }
 }
 
 impl log::Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= log::max_level()
+        metadata.level() <= LEVEL.get()
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -102,14 +125,18 @@ impl log::Log for Logger {
         put(&mut line, "level", name);
         put(&mut line, "filter", FILTER.get());
         put(&mut line, "message", &record.args().to_string());
-        if IN_STREAM.get() {
-            if let Some(id) = request_header("x-request-id") {
+        // Taken, so that a line written meanwhile finds nothing to borrow.
+        let running = RUNNING.take();
+        if let Running::Stream(request) = &running {
+            if let Some(id) = request_header(request.as_ref(), "x-request-id") {
                 put(&mut line, "request_id", &id);
             }
-            if let Some(id) = request_header("traceparent").as_deref().and_then(trace_id) {
+            let parent = request_header(request.as_ref(), "traceparent");
+            if let Some(id) = parent.as_deref().and_then(trace_id) {
                 put(&mut line, "trace_id", id);
             }
         }
+        RUNNING.set(running);
         let _ = abi::log(level, Json::Object(line).to_string().as_bytes());
     }
 
@@ -120,8 +147,11 @@ fn put(line: &mut Map<String, Json>, key: &str, value: &str) {
     line.insert(key.to_owned(), Json::from(value));
 }
 
-fn request_header(name: &str) -> Option<String> {
-    let mut value = abi::header_map_value(MapType::HttpRequestHeaders, name.as_bytes()).ok()??;
+fn request_header(request: Option<&RequestCopy>, name: &str) -> Option<String> {
+    let mut value = match request {
+        Some(request) => request.get(name)?.to_vec(),
+        None => abi::header_map_value(MapType::HttpRequestHeaders, name.as_bytes()).ok()??,
+    };
     value.truncate(ID_LIMIT);
     (!value.is_empty()).then(|| String::from_utf8_lossy(&value).into_owned())
 }

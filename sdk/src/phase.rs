@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::abi::{self, BufferType, MapType};
 use crate::attributes::{self, Attribute, FromAttribute};
 use crate::error::{Error, HostError, Result};
-use crate::headers::{Headers, HeadersMut};
+use crate::headers::{Headers, HeadersMut, RequestCopy};
 
 /// What every phase offers.
 macro_rules! stream_services {
@@ -66,6 +66,17 @@ impl RequestHeaders {
     /// The headers.
     pub fn headers(&mut self) -> &mut HeadersMut {
         &mut self.headers
+    }
+
+    /// Has the headers kept for the stream's later callbacks, where the host has
+    /// them no more. One host call, or none where they were read before:
+    /// what is read is kept.
+    pub fn keep_headers(&mut self) -> Result<(), HostError> {
+        self.headers.keep()
+    }
+
+    pub(crate) fn into_copy(mut self) -> Option<RequestCopy> {
+        self.headers.take_copy()
     }
 
     /// Whether the request ends here, with neither body nor trailers.
@@ -130,15 +141,15 @@ impl RequestHeaders {
 /// The phase of the response's headers.
 #[derive(Debug)]
 pub struct ResponseHeaders {
-    request: Headers,
+    request: Option<RequestCopy>,
     headers: HeadersMut,
     end_of_stream: bool,
 }
 
 impl ResponseHeaders {
-    pub(crate) const fn new(end_of_stream: bool) -> Self {
+    pub(crate) const fn new(request: Option<RequestCopy>, end_of_stream: bool) -> Self {
         Self {
-            request: Headers::new(MapType::HttpRequestHeaders),
+            request,
             headers: HeadersMut::new(MapType::HttpResponseHeaders),
             end_of_stream,
         }
@@ -151,9 +162,12 @@ impl ResponseHeaders {
         &mut self.headers
     }
 
-    /// The request's headers as they went upstream.
-    pub fn request_headers(&mut self) -> &mut Headers {
-        &mut self.request
+    /// The request's headers as
+    /// [`on_request_headers`](crate::HttpFilter::on_request_headers) left them.
+    /// `None` unless that callback read any of them, or kept them
+    /// ([`RequestHeaders::keep_headers`]): Envoy has them no more.
+    pub fn request_headers(&self) -> Option<&RequestCopy> {
+        self.request.as_ref()
     }
 
     /// Whether the response ends here, with neither body nor trailers.
@@ -261,14 +275,14 @@ macro_rules! body {
 body!(RequestBody, HttpRequestBody);
 body!(ResponseBody, HttpResponseBody);
 
-/// The end of a stream.
+/// The end of a stream, when Envoy writes its access log.
 #[derive(Debug)]
-pub struct StreamEnd {
+pub struct StreamLog {
     request: Headers,
     response: Headers,
 }
 
-impl StreamEnd {
+impl StreamLog {
     pub(crate) const fn new() -> Self {
         Self {
             request: Headers::new(MapType::HttpRequestHeaders),
@@ -278,7 +292,7 @@ impl StreamEnd {
 
     stream_services!();
 
-    /// The request's headers.
+    /// The request's headers, as they went upstream.
     pub fn request_headers(&mut self) -> &mut Headers {
         &mut self.request
     }

@@ -15,11 +15,12 @@ use crate::config::{self, ConfigErrors};
 use crate::configure::Configure;
 use crate::error::{Error, Result};
 use crate::filter::{Callbacks, Flow, HttpFilter};
+use crate::headers::RequestCopy;
 use crate::logging::{self, StreamScope};
 use crate::metrics::Counter;
 use crate::phase::{
     RequestBody, RequestHeaders, RequestTrailers, ResponseBody, ResponseHeaders, ResponseTrailers,
-    StreamEnd,
+    StreamLog,
 };
 use crate::reply::{GrpcStatus, LocalReply};
 
@@ -55,6 +56,7 @@ struct Stream<F: HttpFilter> {
     filter: Rc<F>,
     /// `None` while a callback of the stream has it.
     state: Option<F::Stream>,
+    request: Option<RequestCopy>,
     replied: bool,
 }
 
@@ -100,6 +102,14 @@ impl<F: HttpFilter> Runtime<F> {
 
     const HAS_CONTEXTS: bool = Self::CALLBACKS.contains(Callbacks::CONTEXTS);
 
+    /// Whether a callback comes after the request's headers that may want them,
+    /// for itself or for its log lines.
+    const KEEPS_HEADERS: bool = !Callbacks::REQUEST_HEADERS
+        .and(Callbacks::LOG)
+        .and(Callbacks::DONE)
+        .and(Callbacks::TICK)
+        .contains(F::CALLBACKS);
+
     /// `proxy_on_context_create`
     pub fn on_context_create(&self, id: u32, root: u32) {
         let Ok(mut contexts) = self.contexts.try_borrow_mut() else {
@@ -113,6 +123,7 @@ impl<F: HttpFilter> Runtime<F> {
                 Stream {
                     filter,
                     state: Some(F::Stream::default()),
+                    request: None,
                     replied: false,
                 },
             );
@@ -166,42 +177,52 @@ impl<F: HttpFilter> Runtime<F> {
     /// `proxy_on_request_headers`
     pub fn on_request_headers(&self, id: u32, end_of_stream: bool) -> u32 {
         self.refresh_log_level();
-        self.run(id, Refusal::Reply, |filter, stream| {
-            filter.on_request_headers(stream, &mut RequestHeaders::new(end_of_stream))
-        })
+        let mut copy = None;
+        let action = self.run(id, Refusal::Reply, |filter, stream, _| {
+            let mut request = RequestHeaders::new(end_of_stream);
+            let flow = filter.on_request_headers(stream, &mut request);
+            if Self::KEEPS_HEADERS {
+                copy = request.into_copy();
+            }
+            flow
+        });
+        if copy.is_some() {
+            self.keep(id, copy);
+        }
+        action
     }
 
     /// `proxy_on_request_body`
     pub fn on_request_body(&self, id: u32, size: usize, end_of_stream: bool) -> u32 {
-        self.run(id, Refusal::Reply, |filter, stream| {
+        self.run(id, Refusal::Reply, |filter, stream, _| {
             filter.on_request_body(stream, &mut RequestBody::new(size, end_of_stream))
         })
     }
 
     /// `proxy_on_request_trailers`
     pub fn on_request_trailers(&self, id: u32) -> u32 {
-        self.run(id, Refusal::Reply, |filter, stream| {
+        self.run(id, Refusal::Reply, |filter, stream, _| {
             filter.on_request_trailers(stream, &mut RequestTrailers::new())
         })
     }
 
     /// `proxy_on_response_headers`
     pub fn on_response_headers(&self, id: u32, end_of_stream: bool) -> u32 {
-        self.run(id, Refusal::Reply, |filter, stream| {
-            filter.on_response_headers(stream, &mut ResponseHeaders::new(end_of_stream))
+        self.run(id, Refusal::Reply, |filter, stream, request| {
+            filter.on_response_headers(stream, &mut ResponseHeaders::new(request, end_of_stream))
         })
     }
 
     /// `proxy_on_response_body`
     pub fn on_response_body(&self, id: u32, size: usize, end_of_stream: bool) -> u32 {
-        self.run(id, Refusal::Reset, |filter, stream| {
+        self.run(id, Refusal::Reset, |filter, stream, _| {
             filter.on_response_body(stream, &mut ResponseBody::new(size, end_of_stream))
         })
     }
 
     /// `proxy_on_response_trailers`
     pub fn on_response_trailers(&self, id: u32) -> u32 {
-        self.run(id, Refusal::Reset, |filter, stream| {
+        self.run(id, Refusal::Reset, |filter, stream, _| {
             filter.on_response_trailers(stream, &mut ResponseTrailers::new())
         })
     }
@@ -214,7 +235,9 @@ impl<F: HttpFilter> Runtime<F> {
 
     /// `proxy_on_log`
     pub fn on_log(&self, id: u32) {
-        self.end(id, F::on_log);
+        self.end(id, |filter, stream| {
+            filter.on_log(stream, &mut StreamLog::new());
+        });
     }
 
     /// `proxy_on_delete`
@@ -239,12 +262,14 @@ impl<F: HttpFilter> Runtime<F> {
         &self,
         id: u32,
         refusal: Refusal,
-        callback: impl FnOnce(&F, &mut F::Stream) -> Result<Flow>,
+        callback: impl FnOnce(&F, &mut F::Stream, Option<RequestCopy>) -> Result<Flow>,
     ) -> u32 {
-        let _scope = StreamScope::enter();
-        let flow = match self.enter(id) {
-            Some((filter, mut stream)) => {
-                let flow = callback(&filter, &mut stream);
+        let entered = self.enter(id);
+        let request = entered.as_ref().and_then(|(.., request)| request.clone());
+        let _scope = StreamScope::enter(request);
+        let flow = match entered {
+            Some((filter, mut stream, request)) => {
+                let flow = callback(&filter, &mut stream, request);
                 self.leave(id, stream);
                 flow
             }
@@ -259,24 +284,25 @@ impl<F: HttpFilter> Runtime<F> {
     }
 
     /// `on_done` and `on_log`.
-    fn end(&self, id: u32, callback: impl FnOnce(&F, &mut F::Stream, &mut StreamEnd)) {
-        let _scope = StreamScope::enter();
-        if let Some((filter, mut stream)) = self.enter(id) {
-            callback(&filter, &mut stream, &mut StreamEnd::new());
+    fn end(&self, id: u32, callback: impl FnOnce(&F, &mut F::Stream)) {
+        if let Some((filter, mut stream, request)) = self.enter(id) {
+            let _scope = StreamScope::enter(request);
+            callback(&filter, &mut stream);
             self.leave(id, stream);
         }
     }
 
-    /// The filter of a stream and what it remembers, for one callback.
+    /// The filter of a stream and what is remembered of it, for one callback.
     #[inline]
-    fn enter(&self, id: u32) -> Option<(Rc<F>, F::Stream)> {
+    fn enter(&self, id: u32) -> Option<(Rc<F>, F::Stream, Option<RequestCopy>)> {
         let mut contexts = self.contexts.try_borrow_mut().ok()?;
         if Self::HAS_CONTEXTS {
             let stream = contexts.streams.get_mut(&id)?;
-            Some((Rc::clone(&stream.filter), stream.state.take()?))
+            let state = stream.state.take()?;
+            Some((Rc::clone(&stream.filter), state, stream.request.clone()))
         } else {
             let filter = contexts.roots.last()?.filter.as_ref()?;
-            Some((Rc::clone(filter), F::Stream::default()))
+            Some((Rc::clone(filter), F::Stream::default(), None))
         }
     }
 
@@ -290,6 +316,15 @@ impl<F: HttpFilter> Runtime<F> {
             && let Some(stream) = contexts.streams.get_mut(&id)
         {
             stream.state = Some(state);
+        }
+    }
+
+    /// Keeps the request's headers for the stream's later callbacks.
+    fn keep(&self, id: u32, request: Option<RequestCopy>) {
+        if let Ok(mut contexts) = self.contexts.try_borrow_mut()
+            && let Some(stream) = contexts.streams.get_mut(&id)
+        {
+            stream.request = request;
         }
     }
 

@@ -240,10 +240,7 @@ impl ConfigErrors {
 
     /// Adds to errors that there may not be yet.
     pub fn add(errors: &mut Option<Self>, other: Self) {
-        *errors = Some(match errors.take() {
-            Some(errors) => errors.merge(other),
-            None => other,
-        });
+        *errors = Some(both(errors.take(), other));
     }
 
     /// The errors, at most 256.
@@ -292,37 +289,53 @@ impl fmt::Display for ConfigErrors {
 
 impl Error for ConfigErrors {}
 
+// Inlined, these show the compiler that reading never breaks off: derived code
+// becomes a third smaller.
 impl MergeWithError<Self> for ConfigErrors {
+    #[inline(always)]
     fn merge(errors: Option<Self>, other: Self, _: ValuePointerRef<'_>) -> ControlFlow<Self, Self> {
-        ControlFlow::Continue(match errors {
-            Some(errors) => errors.merge(other),
-            None => other,
-        })
+        ControlFlow::Continue(both(errors, other))
     }
 }
 
 impl MergeWithError<Problem> for ConfigErrors {
+    #[inline(always)]
     fn merge(
         errors: Option<Self>,
         other: Problem,
         location: ValuePointerRef<'_>,
     ) -> ControlFlow<Self, Self> {
-        <Self as MergeWithError<Self>>::merge(errors, Self::at(location, other), location)
+        ControlFlow::Continue(both(errors, Self::at(location, other)))
     }
 }
 
 impl DeserializeError for ConfigErrors {
+    #[inline(always)]
     fn error<V: IntoValue>(
         errors: Option<Self>,
         error: ErrorKind<'_, V>,
         location: ValuePointerRef<'_>,
     ) -> ControlFlow<Self, Self> {
-        let (problem, field) = text::problem_of(error);
-        let error = match field {
-            Some(field) => Self::at(location.push_key(field), problem),
-            None => Self::at(location, problem),
-        };
-        <Self as MergeWithError<Self>>::merge(errors, error, location)
+        ControlFlow::Continue(both(errors, found(error, location)))
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn found<V: IntoValue>(error: ErrorKind<'_, V>, location: ValuePointerRef<'_>) -> ConfigErrors {
+    let (problem, field) = text::problem_of(error);
+    match field {
+        Some(field) => ConfigErrors::at(location.push_key(field), problem),
+        None => ConfigErrors::at(location, problem),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn both(errors: Option<ConfigErrors>, other: ConfigErrors) -> ConfigErrors {
+    match errors {
+        Some(errors) => errors.merge(other),
+        None => other,
     }
 }
 

@@ -1,15 +1,16 @@
 //! Finds the places of errors in the text. Runs only when there are errors, on
 //! text that is known to be JSON.
 
-use super::error::{ConfigErrors, Place, Segment};
+use super::error::{ConfigError, ConfigErrors, Place, Segment};
 
 /// Puts the errors in the document's order, with their lines where it has lines.
 pub(super) fn settle(mut errors: ConfigErrors, text: &[u8]) -> ConfigErrors {
-    let mut placed: Vec<_> = std::mem::take(&mut errors.errors)
-        .into_iter()
-        .map(|error| (offset(text, &error.segments, error.occurrence), error))
-        .collect();
-    placed.sort_by_key(|(offset, _)| *offset);
+    let mut placed: Vec<(usize, ConfigError)> = Vec::new();
+    for error in std::mem::take(&mut errors.errors) {
+        let offset = offset(text, &error.segments, error.occurrence);
+        let at = placed.partition_point(|(known, _)| *known <= offset);
+        placed.insert(at, (offset, error));
+    }
     let has_lines = text.trim_ascii().contains(&b'\n');
     for (offset, mut error) in placed {
         if has_lines && error.place.is_none() {

@@ -15,8 +15,11 @@ pub(crate) fn quoted(text: &str) -> String {
     let mut chars = text.chars();
     for char in chars.by_ref().take(SHOWN) {
         match char {
-            '"' | '\'' => out.push(char),
-            _ => out.extend(char.escape_debug()),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            _ if is_shown(char) => out.push(char),
+            _ => out.extend(char.escape_unicode()),
         }
     }
     if chars.next().is_some() {
@@ -24,6 +27,44 @@ pub(crate) fn quoted(text: &str) -> String {
     }
     out.push('"');
     out
+}
+
+/// RFC 9110, section 5.6.2: what names of headers and methods are.
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+/// What has a shape of its own and does not turn what stands around it: no
+/// control characters, line separators or marks of direction.
+fn is_shown(char: char) -> bool {
+    !char.is_control()
+        && !matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// A number in at most nine decimals; none where it has more digits than that
+/// can tell.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the number is whole and below 10^18"
+)]
+pub(crate) fn decimal(number: f64) -> Option<String> {
+    // The formatting of floats of the standard library is 15 KB of module.
+    let whole = number.trunc();
+    if !(whole.abs() < 1e15) {
+        return None;
+    }
+    let fraction = ((number - whole).abs() * 1e9).round() as i64;
+    let (whole, fraction) = match fraction {
+        1_000_000_000 => (whole + number.signum(), 0),
+        fraction => (whole, fraction),
+    };
+    let sign = if number < 0.0 { "-" } else { "" };
+    let mut text = format!("{sign}{}.{fraction:09}", whole.abs() as i64);
+    text.truncate(text.trim_end_matches('0').trim_end_matches('.').len());
+    Some(text)
 }
 
 /// The candidate that a misspelt word most likely means.
@@ -52,7 +93,8 @@ pub fn suggest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         } else {
             (&word, &folded)
         };
-        if within.is_none() && short.len() >= 4 && long.contains(short.as_str()) {
+        let mut parts = long.as_bytes().windows(short.len().max(4));
+        if within.is_none() && parts.any(|part| part == short.as_bytes()) {
             within = Some(candidate);
         }
     }
@@ -119,7 +161,10 @@ impl Got {
             Self::Boolean(value) => format!("`{value}`"),
             Self::Integer(value) => format!("the number {value}"),
             Self::Negative(value) => format!("the number {value}"),
-            Self::Float(value) => format!("the number {value}"),
+            Self::Float(value) => match decimal(*value) {
+                Some(text) => format!("the number {text}"),
+                None => "a huge number".to_owned(),
+            },
             Self::String(value) => format!("the string {}", quoted(value)),
             Self::Null | Self::List | Self::Object => self.named().to_owned(),
         }
@@ -176,7 +221,7 @@ pub(super) fn wrong_kind(accepted: &[ValueKind], got: &Got) -> Problem {
     let problem = wrong_type(&expected, got);
     let number = accepts(ValueKind::Integer) || accepts(ValueKind::Float);
     match got {
-        Got::String(text) if number && text.trim().parse::<f64>().is_ok() => {
+        Got::String(text) if number && looks_like_a_number(text) => {
             problem.help("write the number without quotes")
         }
         Got::String(text) if accepts(ValueKind::Boolean) && (text == "true" || text == "false") => {
@@ -185,6 +230,13 @@ pub(super) fn wrong_kind(accepted: &[ValueKind], got: &Got) -> Problem {
         got if got.is_scalar() && accepts(ValueKind::String) => problem.help("put it in quotes"),
         _ => problem,
     }
+}
+
+fn looks_like_a_number(text: &str) -> bool {
+    text.starts_with(|char: char| char.is_ascii_digit() || char == '-')
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || b".-+eE".contains(&byte))
 }
 
 /// `deserr` writes the range of an integer type in words of its own.

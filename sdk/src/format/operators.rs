@@ -1,7 +1,7 @@
 //! The operators, and how their arguments are read.
 
 use super::attributes::{Kind, Path};
-use crate::config::{Problem, quoted, suggest};
+use crate::config::{Problem, is_token, quoted, suggest};
 
 /// What stands between the percent signs, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -299,8 +299,8 @@ fn header_name(from: Headers, name: &str) -> Result<Box<str>, Problem> {
     if pseudo.contains(&lower.as_str()) {
         return Ok(lower.into());
     }
-    if let Ok(name) = http::HeaderName::from_bytes(lower.as_bytes()) {
-        return Ok(name.as_str().into());
+    if is_token(&lower) {
+        return Ok(lower.into());
     }
     let problem = Problem::new(format!("{} is not the name of a header", quoted(name)));
     Err(match pseudo {

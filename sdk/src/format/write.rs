@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::attributes::Decoded;
+use crate::config::decimal;
 
 /// Appends at most `limit` bytes, whole characters where they are UTF-8, with
 /// each control character but tab replaced by a space: RFC 9110, section 5.5,
@@ -63,7 +64,10 @@ pub(super) fn push_decoded(out: &mut Vec<u8>, value: Decoded<'_>, limit: usize) 
         Decoded::Uint(number) => push_safe(out, number.to_string().as_bytes(), limit),
         Decoded::Bool(true) => push_safe(out, b"true", limit),
         Decoded::Bool(false) => push_safe(out, b"false", limit),
-        Decoded::Double(number) => push_safe(out, number.to_string().as_bytes(), limit),
+        Decoded::Double(number) => {
+            let text = decimal(number).unwrap_or_default();
+            push_safe(out, text.as_bytes(), limit);
+        }
         Decoded::Duration(nanoseconds) => push_safe(out, seconds(nanoseconds).as_bytes(), limit),
         Decoded::Timestamp(time) => push_safe(out, rfc3339(time).as_bytes(), limit),
     }

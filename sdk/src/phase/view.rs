@@ -8,64 +8,84 @@ use crate::abi;
 use crate::error::{Error, Result};
 use crate::format::ValueSource;
 use crate::format::attributes::Path;
-use crate::headers::HeadersMut;
+use crate::headers::RequestCopy;
 use crate::matcher::RequestView;
 use crate::random;
 
-/// A phase reads the request from one map, the response (if it has come) from
-/// another; all else is the same in each.
-macro_rules! view {
-    ($phase:ident, request: $request:ident, response: $($response:ident)?) => {
-        impl RequestView for $phase {
-            type Error = Error;
+impl RequestView for RequestHeaders {
+    type Error = Error;
 
-            fn header(&mut self, name: &str) -> Result<Option<&[u8]>> {
-                Ok(self.$request.get(name)?)
-            }
+    fn header(&mut self, name: &str) -> Result<Option<&[u8]>> {
+        Ok(self.headers.get(name)?)
+    }
 
-            fn any_header(
-                &mut self,
-                name: &str,
-                test: &mut dyn FnMut(&[u8]) -> bool,
-            ) -> Result<bool> {
-                Ok(self.$request.get_all(name)?.any(test))
-            }
+    fn any_header(&mut self, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> Result<bool> {
+        Ok(self.headers.get_all(name)?.any(test))
+    }
 
-            fn source_address(&mut self) -> Result<Option<IpAddr>> {
-                Ok(source_ip()?)
-            }
+    fn source_address(&mut self) -> Result<Option<IpAddr>> {
+        Ok(source_ip()?)
+    }
 
-            fn random(&mut self) -> Result<u64> {
-                random::next_u64()
-            }
-        }
-
-        impl ValueSource for $phase {
-            fn response_header(&mut self, name: &str) -> Result<Option<&[u8]>> {
-                first([$(&mut self.$response)?], name)
-            }
-
-            fn response_trailer(&mut self, _: &str) -> Result<Option<&[u8]>> {
-                Ok(None)
-            }
-
-            fn attribute(&mut self, path: &Path) -> Result<Option<Cow<'_, [u8]>>> {
-                Ok(abi::property(path.as_bytes())?.map(Cow::Owned))
-            }
-        }
-    };
+    fn random(&mut self) -> Result<u64> {
+        random::next_u64()
+    }
 }
 
-view!(RequestHeaders, request: headers, response:);
-view!(ResponseHeaders, request: request, response: headers);
-
-/// A header of the map that the phase has, if it has one.
-fn first<'a, const MAPS: usize>(
-    maps: [&'a mut HeadersMut; MAPS],
-    name: &str,
-) -> Result<Option<&'a [u8]>> {
-    match maps.into_iter().next() {
-        Some(headers) => Ok(headers.get(name)?),
-        None => Ok(None),
+/// There is no response yet.
+impl ValueSource for RequestHeaders {
+    fn response_header(&mut self, _: &str) -> Result<Option<&[u8]>> {
+        Ok(None)
     }
+
+    fn response_trailer(&mut self, _: &str) -> Result<Option<&[u8]>> {
+        Ok(None)
+    }
+
+    fn attribute(&mut self, path: &Path) -> Result<Option<Cow<'_, [u8]>>> {
+        attribute(path)
+    }
+}
+
+/// Reads the request from its copy: without one, reading is an error.
+impl RequestView for ResponseHeaders {
+    type Error = Error;
+
+    fn header(&mut self, name: &str) -> Result<Option<&[u8]>> {
+        Ok(request(self.request.as_ref())?.get(name))
+    }
+
+    fn any_header(&mut self, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> Result<bool> {
+        Ok(request(self.request.as_ref())?.get_all(name).any(test))
+    }
+
+    fn source_address(&mut self) -> Result<Option<IpAddr>> {
+        Ok(source_ip()?)
+    }
+
+    fn random(&mut self) -> Result<u64> {
+        random::next_u64()
+    }
+}
+
+impl ValueSource for ResponseHeaders {
+    fn response_header(&mut self, name: &str) -> Result<Option<&[u8]>> {
+        Ok(self.headers.get(name)?)
+    }
+
+    fn response_trailer(&mut self, _: &str) -> Result<Option<&[u8]>> {
+        Ok(None)
+    }
+
+    fn attribute(&mut self, path: &Path) -> Result<Option<Cow<'_, [u8]>>> {
+        attribute(path)
+    }
+}
+
+fn request(copy: Option<&RequestCopy>) -> Result<&RequestCopy> {
+    copy.ok_or_else(|| Error::other("the request's headers were not kept for the response"))
+}
+
+fn attribute<'a>(path: &Path) -> Result<Option<Cow<'a, [u8]>>> {
+    Ok(abi::property(path.as_bytes())?.map(Cow::Owned))
 }

@@ -149,6 +149,10 @@ impl HeaderList {
         name.to_ascii_lowercase()
     }
 
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+    }
+
     fn pseudo_headers(&self) -> usize {
         self.entries
             .iter()

@@ -28,10 +28,10 @@ fn durations_have_units() {
         ("0s", Std::ZERO),
         ("0.000000001s", Std::from_nanos(1)),
         ("250ms", Std::from_millis(250)),
-        ("5m", Std::from_secs(300)),
-        ("2h", Std::from_secs(7200)),
+        ("5m", Std::from_mins(5)),
+        ("2h", Std::from_hours(2)),
         ("10us", Std::from_micros(10)),
-        ("3155760000s", Std::from_secs(3_155_760_000)),
+        ("3155760000s", Std::from_hours(876_600)),
     ] {
         let read: Duration = read(&format!("\"{text}\"")).unwrap();
         assert_eq!(read.get(), duration, "{text}");

@@ -9,7 +9,7 @@ use legation::http::{HeaderName, Method, header};
 use legation::metrics::{Counter, Gauge, Histogram};
 use legation::{
     Configure, Error, Flow, GrpcStatus, HttpFilter, LocalReply, RequestBody, RequestHeaders,
-    RequestTrailers, ResponseBody, ResponseHeaders, ResponseTrailers, Result, StreamEnd,
+    RequestTrailers, ResponseBody, ResponseHeaders, ResponseTrailers, Result, StreamLog,
     attributes, clock, random,
 };
 
@@ -126,14 +126,12 @@ impl HttpFilter for Probe {
         let status = response.status()?.unwrap_or_default();
         let method = response
             .request_headers()
-            .get(":method")?
-            .map(<[u8]>::to_vec);
+            .and_then(|request| request.get(":method"))
+            .unwrap_or(b"unknown")
+            .to_vec();
         let headers = response.headers();
         headers.set(&X_PROBE, format!("saw {status}"))?;
-        headers.append(
-            &HeaderName::from_static("x-probe-method"),
-            method.unwrap_or_default(),
-        )?;
+        headers.append(&HeaderName::from_static("x-probe-method"), method)?;
         Ok(Flow::Continue)
     }
 
@@ -154,11 +152,11 @@ impl HttpFilter for Probe {
         Ok(Flow::Continue)
     }
 
-    fn on_done(&self, _: &mut Asked, _: &mut StreamEnd) {
+    fn on_done(&self, _: &mut Asked) {
         self.open.add(-1);
     }
 
-    fn on_log(&self, asked: &mut Asked, end: &mut StreamEnd) {
+    fn on_log(&self, asked: &mut Asked, end: &mut StreamLog) {
         self.logged.increment();
         if asked.is("/log") {
             let status = end

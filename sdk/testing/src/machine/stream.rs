@@ -1,0 +1,202 @@
+//! What the host knows of a stream.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::call::{Served, status};
+use crate::headers::{HeaderList, Kind};
+
+/// The last of the ABI's map types.
+pub(super) const LAST_MAP: u32 = 7;
+
+pub(crate) const REQUEST_HEADERS: u32 = 0;
+pub(crate) const REQUEST_TRAILERS: u32 = 1;
+pub(crate) const RESPONSE_HEADERS: u32 = 2;
+pub(crate) const RESPONSE_TRAILERS: u32 = 3;
+
+/// Which way a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Request,
+    Response,
+}
+
+impl Direction {
+    fn headers(self) -> u32 {
+        match self {
+            Self::Request => REQUEST_HEADERS,
+            Self::Response => RESPONSE_HEADERS,
+        }
+    }
+
+    fn trailers(self) -> u32 {
+        self.headers() + 1
+    }
+}
+
+/// What the host does once the callback has returned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Action {
+    Continue(Direction),
+    Close(Direction),
+    Reply(LocalReply),
+}
+
+/// What a filter gave to `proxy_send_local_response`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct LocalReply {
+    pub(crate) status: u32,
+    pub(crate) details: String,
+    pub(crate) body: Vec<u8>,
+    pub(crate) headers: HeaderList,
+    pub(crate) grpc_status: i32,
+}
+
+#[derive(Default)]
+pub(crate) struct StreamState {
+    pub(crate) root: u32,
+    /// Headers and trailers by their number in the ABI.
+    maps: [Option<HeaderList>; 4],
+    /// Which of them a callback may see: Envoy takes headers away from the
+    /// filter once it has let them go on.
+    visible: [bool; 4],
+    bodies: [Option<Vec<u8>>; 2],
+    /// A body callback is running and nothing follows this piece.
+    at_end: bool,
+    pub(crate) in_log: bool,
+    pub(crate) actions: VecDeque<Action>,
+    /// A local reply was asked for in this callback.
+    pub(crate) stopped: bool,
+    pub(crate) replied: bool,
+    pub(crate) attributes: HashMap<Vec<u8>, Vec<u8>>,
+    pub(crate) wasm_state: HashMap<Vec<u8>, Vec<u8>>,
+    pub(crate) facts: Facts,
+}
+
+/// What is known of a stream beside its maps.
+#[derive(Default)]
+pub(crate) struct Facts {
+    pub(crate) started: u64,
+    pub(crate) request_size: usize,
+    pub(crate) response_size: usize,
+    pub(crate) response_code: Option<u16>,
+    pub(crate) code_details: Option<String>,
+    pub(crate) went_upstream: bool,
+    pub(crate) over: bool,
+}
+
+impl StreamState {
+    /// Shows headers or trailers to the callback that comes.
+    pub(crate) fn show(&mut self, map: u32, list: HeaderList) {
+        let kind = match map {
+            REQUEST_HEADERS => Kind::Request,
+            RESPONSE_HEADERS => Kind::Response,
+            RESPONSE_TRAILERS => Kind::ResponseTrailers,
+            _ => Kind::Plain,
+        };
+        let at = map as usize;
+        self.maps[at] = Some(list.into_kind(kind));
+        self.visible[at] = true;
+    }
+
+    /// Takes headers or trailers out of the filter's sight again.
+    pub(crate) fn hide(&mut self, map: u32) {
+        self.visible[map as usize] = false;
+    }
+
+    /// Headers or trailers as they are now.
+    pub(crate) fn list(&self, map: u32) -> HeaderList {
+        self.maps[map as usize].clone().unwrap_or_default()
+    }
+
+    pub(crate) fn has(&self, map: u32) -> bool {
+        self.maps[map as usize].is_some()
+    }
+
+    /// What a read sees.
+    pub(super) fn readable(&self, map: u32) -> Option<&HeaderList> {
+        let at = map as usize;
+        let shown = if self.in_log {
+            map != REQUEST_TRAILERS
+        } else {
+            *self.visible.get(at)?
+        };
+        self.maps.get(at)?.as_ref().filter(|_| shown)
+    }
+
+    /// What a write changes.
+    pub(super) fn writable(&mut self, map: u32) -> Option<&mut HeaderList> {
+        let at = map as usize;
+        // At the end of a body trailers may be added.
+        for direction in [Direction::Request, Direction::Response] {
+            if map == direction.trailers()
+                && self.maps[at].is_none()
+                && self.at_end
+                && self.bodies[direction as usize].is_some()
+            {
+                self.show(map, HeaderList::default());
+            }
+        }
+        if self.visible.get(at)? & !self.in_log {
+            self.maps[at].as_mut()
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn map_value(&self, map: u32, name: &[u8]) -> Served {
+        match self.readable(map) {
+            None if self.in_log => Served::status(status::NOT_FOUND),
+            None => Served::status(status::BAD_ARGUMENT),
+            Some(list) => match list.get(name) {
+                Some(value) => Served::bytes(value),
+                None => Served::status(status::NOT_FOUND),
+            },
+        }
+    }
+
+    /// Shows a piece of a body to the callback that comes.
+    pub(crate) fn show_body(&mut self, direction: Direction, bytes: Vec<u8>, at_end: bool) {
+        self.bodies[direction as usize] = Some(bytes);
+        self.at_end = at_end;
+    }
+
+    /// What the callback made of the piece.
+    pub(crate) fn take_body(&mut self, direction: Direction) -> Vec<u8> {
+        self.at_end = false;
+        self.bodies[direction as usize].take().unwrap_or_default()
+    }
+
+    pub(super) fn buffer(&self, buffer: u32) -> &[u8] {
+        let body = self.bodies.get(buffer as usize).and_then(Option::as_deref);
+        body.unwrap_or_default()
+    }
+
+    pub(super) fn set_buffer(
+        &mut self,
+        buffer: u32,
+        start: usize,
+        size: usize,
+        data: &[u8],
+    ) -> u32 {
+        let Some(Some(body)) = self.bodies.get_mut(buffer as usize) else {
+            return status::BAD_ARGUMENT;
+        };
+        if start == 0 {
+            body.splice(..size.min(body.len()), data.iter().copied());
+        } else if start >= body.len() {
+            body.extend_from_slice(data);
+        } else {
+            return status::BAD_ARGUMENT;
+        }
+        status::OK
+    }
+
+    /// Envoy sends the first local reply and takes no notice of others.
+    pub(super) fn reply(&mut self, reply: LocalReply) {
+        self.stopped = true;
+        let pending = self.actions.iter().any(|action| matches!(action, Action::Reply(_)));
+        if !self.replied && !pending {
+            self.actions.push_back(Action::Reply(reply));
+        }
+    }
+}
