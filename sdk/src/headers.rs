@@ -192,7 +192,8 @@ impl HeadersMut {
     /// and a dear one: several single writes are usually cheaper.
     ///
     /// On request headers the list must hold the pseudo-headers (`:path`,
-    /// `:method`, …) too.
+    /// `:method`, …) and `x-forwarded-proto` too: without them Envoy finds no
+    /// route.
     pub fn replace_all<N: AsRef<str>, V: AsRef<[u8]>>(
         &mut self,
         headers: impl IntoIterator<Item = (N, V)>,

@@ -240,7 +240,7 @@ fn replace_all(request: &mut RequestHeaders) -> Result<()> {
     let headers = request.headers();
     let mut kept = headers
         .all()?
-        .filter(|(name, _)| name.starts_with(b":"))
+        .filter(|(name, _)| name.starts_with(b":") || *name == b"x-forwarded-proto")
         .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.to_vec()))
         .collect::<Vec<_>>();
     kept.push(("x-only".to_owned(), vec![b'o', 0xff]));
