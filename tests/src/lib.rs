@@ -1,1 +1,112 @@
-//! The harness.
+//! The harness that runs the real Envoy, and (in `tests/`) the end-to-end tests.
+//!
+//! It knows filters only as built modules and configuration. A test takes a file that users copy
+//! from `envoy-config/`, starts Envoy on free ports with a recording server behind it, sends
+//! requests, and looks at three things: the answer, what arrived at the server, and Envoy's
+//! counters and log.
+//!
+//! # A test
+//!
+//! ```no_run
+//! use legation_tests::{Config, DEADLINE, Reply, Request, Stage};
+//! use serde_json::json;
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! // Arrange: the shipped file `envoy-config/filters/header-tag.yaml` with a
+//! // configuration of the test's own.
+//! let config = Config::with_filter("header-tag", json!({
+//!     "rules": [{
+//!         "request": {"set": {"X-Envoy-Plugin": "header-tag"}},
+//!         "response": {"remove": ["X-Powered-By"]},
+//!     }],
+//! }))?;
+//! let stage = Stage::start(&config)?;
+//! stage.upstream().enqueue(Reply::ok().header("x-powered-by", "gears"));
+//!
+//! // Act
+//! let exchange = stage.exchange(Request::get("/").header("x-bytes", b"\xff"))?;
+//!
+//! // Assert
+//! assert_eq!(exchange.response.status, 200);
+//! assert!(!exchange.response.headers.contains("x-powered-by"));
+//! let arrived = exchange.arrived()?;
+//! assert_eq!(arrived.headers.text("x-envoy-plugin").as_deref(), Some("header-tag"));
+//! assert_eq!(arrived.headers.get("x-bytes"), Some(&b"\xff"[..]));
+//! stage.admin().wait_for_stat("http.ingress.downstream_rq_2xx", DEADLINE, |n| n == 1)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! When an assertion fails, the [`Stage`] prints the requests, what came back, what the upstream
+//! saw and the end of Envoy's log. Each stage has an Envoy of its own, which starts in a tenth of
+//! a second, so tests run in parallel and never meet; where many share one,
+//! [`Stage::report_on_panic`] and [`Request::id`] keep them apart.
+//!
+//! # A configuration that is refused
+//!
+//! ```no_run
+//! # fn main() -> anyhow::Result<()> {
+//! use legation_tests::{Config, Envoy, check_configuration, module};
+//!
+//! // What Envoy says when it starts, in full:
+//! let config = Config::with_filter("header-tag", r#"{"ruels": []}"#)?;
+//! let error = Envoy::start(&config).unwrap_err();
+//! assert_eq!(error.module_errors().len(), 1, "{error}");
+//!
+//! // The module's errors alone, by `envoy --mode validate`:
+//! let verdict = check_configuration(&module("header-tag")?, r#"{"ruels": []}"#)?;
+//! assert!(!verdict.accepted);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is where
+//!
+//! - [`Config`]: a file of `envoy-config/`, and what a test changes in it.
+//! - [`Stage`]: Envoy, upstream and clients in one. [`Envoy`] is the process alone, [`Admin`] its
+//!   counters and log levels.
+//! - [`Upstream`] and [`Reply`]: a server that records, and answers by a script; further ones
+//!   (for keys, for tokens) are put in by [`Config::endpoint`].
+//! - [`Client`], [`Request`], [`Response`], [`Headers`]; [`RawConnection`] for what no client
+//!   would send.
+//! - [`envoy_binary`]: which Envoy runs. `ENVOY=/path/to/envoy` or `ENVOY_VERSION=1.36.4` in the
+//!   environment choose another one.
+//! - [`module`]: the modules that `cargo xtask build` makes. Tests do not build them; without them
+//!   they fail and say so.
+//!
+//! Everything blocks, and waits with a deadline ([`DEADLINE`]) that only what never comes will
+//! meet.
+
+mod admin;
+mod binary;
+mod body;
+mod check;
+mod client;
+mod config;
+mod envoy;
+mod headers;
+mod log;
+mod message;
+mod process;
+mod raw;
+mod run_folder;
+mod runtime;
+mod stage;
+mod target;
+mod upstream;
+mod wait;
+
+pub use admin::Admin;
+pub use binary::{ENVOY_VERSION, OLDEST_ENVOY_VERSION, envoy_binary, envoy_version, fetch_envoy};
+pub use check::{Verdict, check_configuration};
+pub use client::Client;
+pub use config::{Config, read_yaml, wasm_filter};
+pub use envoy::{Envoy, EnvoyThread, StartError};
+pub use headers::Headers;
+pub use log::{LogEntry, parse_log};
+pub use message::{ID_HEADER, Received, Request, Response};
+pub use raw::RawConnection;
+pub use stage::{Exchange, ReportOnPanic, Stage, UPSTREAM_CLUSTER};
+pub use target::{envoy_config_dir, module, module_dir, target_dir, workspace_root};
+pub use upstream::{Reply, Upstream};
+pub use wait::{DEADLINE, wait_for};

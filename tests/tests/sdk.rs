@@ -59,8 +59,9 @@ fn headers_are_read_and_changed_as_bytes() -> Result<()> {
 #[test]
 fn all_headers_are_replaced_at_once() -> Result<()> {
     let stage = stage()?;
-    let exchange = stage.exchange(Request::get("/replace-all").header("x-gone", "1"))?;
-    let arrived = exchange.arrived()?;
+    // The header by which the stage knows its requests is replaced as well.
+    stage.send(Request::get("/replace-all").header("x-gone", "1"))?;
+    let arrived = stage.upstream().last().expect("it went upstream");
     assert_eq!(arrived.path, "/replace-all");
     assert_eq!(arrived.headers.get("x-only"), Some(b"o\xff".as_slice()));
     assert!(!arrived.headers.contains("x-gone"));

@@ -1,0 +1,108 @@
+//! The files that users copy, each as it stands.
+
+mod support;
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use legation_tests::{Config, Envoy, envoy_config_dir, module};
+use support::write_stub;
+
+/// `envoy.yaml` and every file of `filters/`.
+fn bootstraps() -> Result<Vec<PathBuf>> {
+    let mut files = vec![envoy_config_dir().join("envoy.yaml")];
+    for entry in fs::read_dir(envoy_config_dir().join("filters"))? {
+        files.push(entry?.path());
+    }
+    files.retain(|file| file.extension().is_some_and(|kind| kind == "yaml"));
+    files.sort();
+    Ok(files)
+}
+
+/// With the modules as they are built; a module that is not built yet is stood in for by one
+/// that accepts everything, so that the rest of the file is checked in any case.
+fn with_modules(mut config: Config) -> Result<(tempfile::TempDir, Config)> {
+    let folder = tempfile::tempdir()?;
+    for name in config.module_names() {
+        if module(&name).is_err() {
+            let path = write_stub(folder.path(), &name)?;
+            config = config.module(&name, &path);
+        }
+    }
+    Ok((folder, config))
+}
+
+#[test]
+fn envoy_accepts_every_file() -> Result<()> {
+    for file in bootstraps()? {
+        let (_folder, config) = with_modules(Config::load(&file)?.keep_addresses())?;
+
+        if let Err(error) = Envoy::validate(&config) {
+            panic!("{}: {error}", file.display());
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn envoy_has_nothing_to_warn_of() -> Result<()> {
+    for file in bootstraps()? {
+        let (_folder, config) = with_modules(Config::load(&file)?)?;
+
+        let envoy = Envoy::start(&config.log_level("warning", ""))?;
+
+        assert_eq!(envoy.log(), "", "{}", file.display());
+    }
+    Ok(())
+}
+
+#[test]
+fn every_wasm_filter_reloads_after_a_failure_in_a_vm_of_its_own() -> Result<()> {
+    for file in bootstraps()? {
+        let text = fs::read_to_string(&file)?;
+        let filters = text.matches("filters.http.wasm.v3.Wasm\n").count();
+        let mut vm_ids: Vec<_> = text
+            .lines()
+            .filter(|line| line.contains("vm_id: "))
+            .collect();
+        vm_ids.dedup();
+
+        assert!(filters > 0, "{}", file.display());
+        assert_eq!(
+            text.matches("failure_policy: FAIL_RELOAD\n").count(),
+            filters
+        );
+        assert_eq!(vm_ids.len(), filters, "{}", file.display());
+    }
+    Ok(())
+}
+
+#[test]
+fn every_configuration_is_json_in_a_text() -> Result<()> {
+    for file in bootstraps()? {
+        let root = Config::load(&file)?.keep_addresses();
+        let (_folder, root) = with_modules(root)?;
+
+        let filters =
+            root.to_value()?["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]
+                ["typed_config"]["http_filters"]
+                .take();
+
+        for filter in filters.as_array().into_iter().flatten() {
+            let configuration = &filter["typed_config"]["config"]["configuration"];
+            if configuration.is_null() {
+                continue;
+            }
+            let text = configuration["value"].as_str().unwrap_or_default();
+            let parsed: Result<serde_json::Value, _> = serde_json::from_str(text);
+            assert!(
+                parsed.is_ok(),
+                "{}: {}: {parsed:?}",
+                file.display(),
+                filter["name"]
+            );
+        }
+    }
+    Ok(())
+}
