@@ -42,7 +42,9 @@
 
 mod collection;
 mod error;
+mod json;
 mod locate;
+pub(crate) mod object;
 mod one_of;
 mod scalar;
 mod text;
@@ -74,7 +76,6 @@ pub use text::{string, suggest};
 /// The bytes of a `google.protobuf.Struct`, which is what Envoy makes of a
 /// `configuration` of that type, are read as well.
 pub fn parse<T: Deserr<ConfigErrors>>(text: &[u8]) -> Result<T, ConfigErrors> {
-    let text = &*wire::as_json(text);
     let document = value::read(text)?;
     let read = deserr::deserialize::<T, _, ConfigErrors>(document.value);
     let (errors, config) = match read {
@@ -83,7 +84,8 @@ pub fn parse<T: Deserr<ConfigErrors>>(text: &[u8]) -> Result<T, ConfigErrors> {
     };
     match config {
         Some(config) if errors.is_empty() => Ok(config),
-        _ => Err(locate::settle(errors, text)),
+        _ if document.is_text => Err(locate::settle(errors, text)),
+        _ => Err(errors),
     }
 }
 

@@ -174,7 +174,7 @@ impl Callbacks {
     pub const TICK: Self = Self(1 << 8);
     /// That the host tells when contexts come and go: what a filter needs that
     /// has a configuration or remembers something of a stream.
-    pub(crate) const CONTEXTS: Self = Self(1 << 9);
+    pub const CONTEXTS: Self = Self(1 << 9);
 
     /// Both sets as one.
     #[must_use]

@@ -36,7 +36,8 @@ use crate::config::{self, ConfigErrors, Problem};
 use crate::matcher::{self, RequestView};
 use operators::{Headers, Operator, PathFrom};
 
-pub(crate) use environment::within;
+#[doc(hidden)]
+pub use environment::within;
 pub use environment::{Environment, ProcessEnvironment};
 pub use parse::FormatError;
 pub(crate) use write::ip;

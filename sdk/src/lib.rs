@@ -77,6 +77,11 @@
 //! the build leaves in a module only the callbacks that the filter has. Each
 //! function here says how many host calls it makes.
 
+/// The filter in the project's README compiles, and does what it says there.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
+
 // The macros name the crate as its users do.
 extern crate self as legation;
 

@@ -41,6 +41,7 @@
 //! An error while a fact is asked for ends the matching, and is the caller's to
 //! judge.
 
+mod fields;
 mod host;
 mod named;
 mod parameters;

@@ -2,11 +2,11 @@
 
 use std::ops::Deref;
 
-use deserr::{Deserr, IntoValue, Map, Sequence, Value, ValuePointerRef};
+use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 
 use super::error::{ConfigErrors, Problem};
+use super::object;
 use super::scalar::HeaderName;
-use super::text::{Got, wrong_type};
 
 /// A value, or a list of them. A list that is written must hold something: an
 /// empty one reads as "any" to one person and as "none" to another.
@@ -61,10 +61,11 @@ impl<T: Deserr<ConfigErrors>> Deserr<ConfigErrors> for OneOrMany<T> {
         value: Value<V>,
         location: ValuePointerRef<'_>,
     ) -> Result<Self, ConfigErrors> {
-        match value {
-            Value::Sequence(_) => some(value, location).map(Self),
-            one => T::deserialize_from_value(one, location).map(|one| Self(vec![one])),
-        }
+        let mut list = Vec::new();
+        object::one_or_many(value, location, &mut |_, value, location| {
+            object::push(&mut list, value, location)
+        })?;
+        Ok(Self(list))
     }
 }
 
@@ -73,20 +74,12 @@ impl<T: Deserr<ConfigErrors>> Deserr<ConfigErrors> for NonEmpty<T> {
         value: Value<V>,
         location: ValuePointerRef<'_>,
     ) -> Result<Self, ConfigErrors> {
-        some(value, location).map(Self)
+        let mut list = Vec::new();
+        object::elements(value, location, &mut |_, value, location| {
+            object::push(&mut list, value, location)
+        })?;
+        Ok(Self(list))
     }
-}
-
-fn some<T: Deserr<ConfigErrors>, V: IntoValue>(
-    value: Value<V>,
-    location: ValuePointerRef<'_>,
-) -> Result<Vec<T>, ConfigErrors> {
-    if matches!(&value, Value::Sequence(list) if list.is_empty()) {
-        let problem =
-            Problem::new("an empty list").help("name at least one, or leave the field out");
-        return Err(ConfigErrors::at(location, problem));
-    }
-    Vec::deserialize_from_value(value, location)
 }
 
 /// An optional value that must not be `null`: absent is absent, and a field left
@@ -181,34 +174,31 @@ impl<K: Key, T: Deserr<ConfigErrors>> Deserr<ConfigErrors> for OrderedMap<K, T> 
         value: Value<V>,
         location: ValuePointerRef<'_>,
     ) -> Result<Self, ConfigErrors> {
-        let map = match value {
-            Value::Map(map) => map,
-            other => {
-                let problem = wrong_type("an object", &Got::from(other));
-                return Err(ConfigErrors::at(location, problem));
-            }
-        };
-        let mut entries: Vec<(K, T)> = Vec::new();
-        let mut errors = None;
-        for (name, value) in map.into_iter() {
-            let location = location.push_key(&name);
-            let key = K::from_key(&name).and_then(|key| {
-                if entries.iter().any(|(known, _)| *known == key) {
+        let mut map: Vec<(K, T)> = Vec::new();
+        object::entries(value, location, &mut |name, value, location| {
+            let key = K::from_key(name).and_then(|key| {
+                if map.iter().any(|(known, _)| *known == key) {
                     return Err(Problem::new("duplicate key")
                         .help("another spelling of it is in this object already"));
                 }
                 Ok(key)
             });
-            let key = key.map_err(|problem| ConfigErrors::at(location, problem));
-            match (key, T::deserialize_from_value(value.into_value(), location)) {
-                (Ok(key), Ok(value)) => entries.push((key, value)),
-                (key, value) => {
-                    for error in [key.err(), value.err()].into_iter().flatten() {
-                        ConfigErrors::add(&mut errors, error);
+            let value = T::deserialize_from_value(value, location);
+            match (key, value) {
+                (Ok(key), Ok(value)) => {
+                    map.push((key, value));
+                    Ok(())
+                }
+                (Ok(_), Err(errors)) => Err(errors),
+                (Err(problem), value) => {
+                    let mut errors = Some(ConfigErrors::at(location, problem));
+                    if let Err(more) = value {
+                        ConfigErrors::add(&mut errors, more);
                     }
+                    ConfigErrors::check(errors, ())
                 }
             }
-        }
-        ConfigErrors::check(errors, Self(entries))
+        })?;
+        Ok(Self(map))
     }
 }

@@ -175,10 +175,10 @@ impl ConfigErrors {
         Self::at(ValuePointerRef::Origin, problem)
     }
 
-    pub(super) fn at_place(problem: Problem, line: usize, column: usize) -> Self {
+    pub(super) fn at_place(problem: Problem, place: Place) -> Self {
         let mut errors = Self::of_document(problem);
         for error in &mut errors.errors {
-            error.place = Some(Place { line, column });
+            error.place = Some(place);
         }
         errors
     }
@@ -192,6 +192,11 @@ impl ConfigErrors {
 
     pub(super) fn is_empty(&self) -> bool {
         self.errors.is_empty()
+    }
+
+    /// Whether the one error is of this place itself.
+    pub(crate) fn are_of(&self, location: ValuePointerRef<'_>) -> bool {
+        matches!(self.errors.as_slice(), [only] if only.segments == segments_of(location))
     }
 
     pub(super) fn push_duplicate(&mut self, location: ValuePointerRef<'_>) {

@@ -2,6 +2,7 @@
 //! text that is known to be JSON.
 
 use super::error::{ConfigError, ConfigErrors, Place, Segment};
+use super::json;
 
 /// Puts the errors in the document's order, with their lines where it has lines.
 pub(super) fn settle(mut errors: ConfigErrors, text: &[u8]) -> ConfigErrors {
@@ -42,7 +43,7 @@ fn offset(text: &[u8], segments: &[Segment], occurrence: usize) -> usize {
     found
 }
 
-fn place(text: &[u8], offset: usize) -> Place {
+pub(super) fn place(text: &[u8], offset: usize) -> Place {
     let before = text.get(..offset).unwrap_or(text);
     let (line, rest) = before
         .iter()
@@ -172,7 +173,8 @@ impl<'a> Cursor<'a> {
 
 fn is_key(written: &[u8], key: &str) -> bool {
     if written.contains(&b'\\') {
-        return serde_json::from_slice::<String>(written).is_ok_and(|name| name == key);
+        let name = std::str::from_utf8(written).ok().and_then(json::string);
+        return name.is_some_and(|(name, _)| name == key);
     }
     written
         .strip_prefix(b"\"")

@@ -61,7 +61,8 @@ pub(crate) fn decimal(number: f64) -> Option<String> {
         1_000_000_000 => (whole + number.signum(), 0),
         fraction => (whole, fraction),
     };
-    let sign = if number < 0.0 { "-" } else { "" };
+    let negative = number < 0.0 && (whole != 0.0 || fraction != 0);
+    let sign = if negative { "-" } else { "" };
     let mut text = format!("{sign}{}.{fraction:09}", whole.abs() as i64);
     text.truncate(text.trim_end_matches('0').trim_end_matches('.').len());
     Some(text)

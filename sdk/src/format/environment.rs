@@ -36,7 +36,7 @@ thread_local! {
 }
 
 /// Runs `work` with this environment as the [`current`] one.
-pub(crate) fn within<T>(environment: Rc<dyn Environment>, work: impl FnOnce() -> T) -> T {
+pub fn within<T>(environment: Rc<dyn Environment>, work: impl FnOnce() -> T) -> T {
     let _restored = Restored(CURRENT.replace(Some(environment)));
     work()
 }

@@ -1,11 +1,12 @@
 //! Tests of a header, a query parameter or a cookie.
 
-use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
+use deserr::{IntoValue, Value, ValuePointerRef};
 
+use super::fields::Fields;
 use super::parameters::{cookies, query_parameters};
 use super::request::RequestView;
-use super::string::{StringMatch, given};
-use crate::config::{Bounded, ConfigErrors, Given, HeaderName, Problem, exactly_one};
+use super::string::{COMPARISONS, StringMatch};
+use crate::config::{ConfigErrors, Problem, is_token, quoted};
 
 /// A test of all values of one name.
 #[derive(Debug, Clone)]
@@ -101,134 +102,58 @@ impl<'a> Seen<'a> {
     }
 }
 
-type Number = Bounded<{ i64::MIN }, { i64::MAX }>;
+/// How a header may be tested beside the comparisons of strings.
+const HEADER_TESTS: &[&str] = &["present", "range"];
 
-#[derive(Deserr)]
-#[deserr(error = ConfigErrors, deny_unknown_fields)]
-struct Range {
-    start: Number,
-    end: Number,
-}
-
-#[derive(Deserr)]
-#[deserr(error = ConfigErrors, deny_unknown_fields)]
-struct Fields {
-    name: String,
-    #[deserr(default)]
-    exact: Given<String>,
-    #[deserr(default)]
-    prefix: Given<String>,
-    #[deserr(default)]
-    suffix: Given<String>,
-    #[deserr(default)]
-    contains: Given<String>,
-    #[deserr(default)]
-    regex: Given<String>,
-    #[deserr(default)]
-    present: Given<bool>,
-    #[deserr(default)]
-    range: Given<Range>,
-    #[deserr(default)]
-    ignore_case: bool,
-    #[deserr(default)]
-    invert_match: bool,
-}
-
-impl Fields {
-    fn read(self, location: ValuePointerRef<'_>) -> Result<Named, ConfigErrors> {
-        let written = [
-            self.exact,
-            self.prefix,
-            self.suffix,
-            self.contains,
-            self.regex,
-        ];
-        let mut choices = given(&written);
-        choices.push(("present", self.present.0.is_some()));
-        choices.push(("range", self.range.0.is_some()));
-        let mut errors = exactly_one(location, &choices).err();
-        if self.name.is_empty() {
-            let error = ConfigErrors::at(location.push_key("name"), "must not be empty");
-            ConfigErrors::add(&mut errors, error);
-        }
-        let comparison = match StringMatch::written(location, written, self.ignore_case) {
-            Ok(comparison) => comparison,
-            Err(error) => {
-                ConfigErrors::add(&mut errors, error);
-                None
-            }
-        };
-        let range = self
-            .range
-            .0
-            .map(|range| (range.start.get(), range.end.get()));
-        let test = match (comparison, range) {
-            (Some(comparison), _) => Test::Text(comparison),
-            (None, Some((start, end))) => {
-                if start >= end {
-                    let problem = Problem::new("an empty range")
-                        .help("`start` is in the range, `end` is the first number behind it");
-                    let error = ConfigErrors::at(location.push_key("range"), problem);
-                    ConfigErrors::add(&mut errors, error);
-                }
-                Test::Range { start, end }
-            }
-            (None, None) => Test::Present(self.present.0.unwrap_or(true)),
-        };
-        ConfigErrors::check(
-            errors,
-            Named {
-                name: self.name.into(),
-                test,
-                invert: self.invert_match,
-            },
-        )
-    }
-}
-
-/// A test of a header.
-pub(super) struct HeaderMatch(pub(super) Named);
-
-impl Deserr<ConfigErrors> for HeaderMatch {
-    fn deserialize_from_value<V: IntoValue>(
+impl Named {
+    /// A test of a header.
+    pub(super) fn read_header<V: IntoValue>(
         value: Value<V>,
         location: ValuePointerRef<'_>,
     ) -> Result<Self, ConfigErrors> {
-        let fields = Fields::deserialize_from_value(value, location)?;
-        let instead = match fields.name.to_ascii_lowercase().as_str() {
-            ":path" => Some("test the path with `path`, the query with `query`"),
-            ":method" => Some("test the method with `method`"),
-            ":authority" | "host" => Some("test the host with `host`"),
-            _ => None,
-        };
+        let mut test = Self::read(value, location)?;
         let at_name = |problem| ConfigErrors::at(location.push_key("name"), problem);
-        let name: Result<HeaderName, _> = match instead {
-            Some(instead) => Err(at_name(
-                Problem::new("not tested as a header").help(instead),
-            )),
-            None => fields.name.parse().map_err(at_name),
+        let instead = match test.name.to_ascii_lowercase().as_str() {
+            ":path" => "test the path with `path`, the query with `query`",
+            ":method" => "test the method with `method`",
+            ":authority" | "host" => "test the host with `host`",
+            name if is_token(name) => {
+                test.name = name.into();
+                return Ok(test);
+            }
+            name => {
+                let name = quoted(name);
+                return Err(at_name(Problem::new(format!(
+                    "{name} is not the name of a header"
+                ))));
+            }
         };
-        match (name, fields.read(location)) {
-            (Ok(name), Ok(test)) => Ok(Self(Named {
-                name: name.as_str().into(),
-                ..test
-            })),
-            (Err(error), Err(more)) => Err(error.merge(more)),
-            (Err(error), _) | (_, Err(error)) => Err(error),
-        }
+        Err(at_name(
+            Problem::new("not tested as a header").help(instead),
+        ))
     }
-}
 
-/// A test of a query parameter or a cookie.
-pub(super) struct ParameterMatch(pub(super) Named);
-
-impl Deserr<ConfigErrors> for ParameterMatch {
-    fn deserialize_from_value<V: IntoValue>(
+    /// A test of a query parameter or a cookie.
+    pub(super) fn read<V: IntoValue>(
         value: Value<V>,
         location: ValuePointerRef<'_>,
     ) -> Result<Self, ConfigErrors> {
-        Fields::deserialize_from_value(value, location)?
-            .read(location)
-            .map(Self)
+        let tests = [COMPARISONS, HEADER_TESTS].concat();
+        let others = &["name", "ignore_case", "invert_match"];
+        let fields = Fields::read(value, location, &tests, others)?;
+        let Some(name) = &fields.name else {
+            let location = location.push_key("name");
+            return Err(ConfigErrors::at(location, "missing field"));
+        };
+        let test = match (fields.comparison(location)?, fields.range) {
+            (Some(comparison), _) => Test::Text(comparison),
+            (None, Some((start, end))) => Test::Range { start, end },
+            (None, None) => Test::Present(fields.present.unwrap_or(true)),
+        };
+        Ok(Self {
+            name: name.as_str().into(),
+            test,
+            invert: fields.invert_match,
+        })
     }
 }

@@ -2,10 +2,11 @@
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 
+use super::fields::Fields;
 use super::path::normalize_path;
-use super::string::{Comparison, StringMatch, given};
+use super::string::{COMPARISONS, Comparison, StringMatch};
 use super::template::Template;
-use crate::config::{ConfigErrors, Given, Problem, exactly_one, quoted};
+use crate::config::{ConfigErrors, Problem, quoted};
 
 /// A test of a path in normal form: an object with one of `exact`, `prefix`,
 /// `path_separated_prefix`, `suffix`, `contains`, `regex` and `template`, and
@@ -52,26 +53,8 @@ impl PathMatch {
     }
 }
 
-#[derive(Deserr)]
-#[deserr(error = ConfigErrors, deny_unknown_fields)]
-struct Fields {
-    #[deserr(default)]
-    exact: Given<String>,
-    #[deserr(default)]
-    prefix: Given<String>,
-    #[deserr(default)]
-    path_separated_prefix: Given<String>,
-    #[deserr(default)]
-    suffix: Given<String>,
-    #[deserr(default)]
-    contains: Given<String>,
-    #[deserr(default)]
-    regex: Given<String>,
-    #[deserr(default)]
-    template: Given<String>,
-    #[deserr(default)]
-    ignore_case: bool,
-}
+/// How a path may be tested beside the comparisons of strings.
+pub(super) const PATH_TESTS: &[&str] = &["path_separated_prefix", "template"];
 
 impl Deserr<ConfigErrors> for PathMatch {
     fn deserialize_from_value<V: IntoValue>(
@@ -82,7 +65,11 @@ impl Deserr<ConfigErrors> for PathMatch {
             Value::String(text) => bare(text)
                 .map(Self)
                 .map_err(|problem| ConfigErrors::at(location, problem)),
-            other => from_fields(Fields::deserialize_from_value(other, location)?, location),
+            other => {
+                let tests = [COMPARISONS, PATH_TESTS].concat();
+                let fields = Fields::read(other, location, &tests, &["ignore_case"])?;
+                from_fields(&fields, location).map(Self)
+            }
         }
     }
 }
@@ -96,60 +83,41 @@ fn bare(text: String) -> Result<How, Problem> {
     Ok(How::Text(StringMatch::exact(text)))
 }
 
-fn from_fields(fields: Fields, location: ValuePointerRef<'_>) -> Result<PathMatch, ConfigErrors> {
-    let written = [
-        fields.exact,
-        fields.prefix,
-        fields.suffix,
-        fields.contains,
-        fields.regex,
-    ];
-    let mut choices = given(&written);
-    choices.push((
-        "path_separated_prefix",
-        fields.path_separated_prefix.0.is_some(),
-    ));
-    choices.push(("template", fields.template.0.is_some()));
-    exactly_one(location, &choices)?;
-
+fn from_fields(fields: &Fields, location: ValuePointerRef<'_>) -> Result<How, ConfigErrors> {
     let ignore_case = fields.ignore_case;
-    if let Some(text) = fields.template.0 {
+    let (name, test) = if let Some(text) = fields.text("template") {
         let template = text.parse().and_then(|template: Template| {
             reachable(&template.example())?;
-            Ok(template)
+            Ok(How::Template {
+                template,
+                ignore_case,
+            })
         });
-        let template =
-            template.map_err(|problem| ConfigErrors::at(location.push_key("template"), problem))?;
-        return Ok(PathMatch(How::Template {
-            template,
+        ("template", template)
+    } else if let Some(text) = fields.text("path_separated_prefix") {
+        let prefix = separated(text).map(|()| How::SeparatedPrefix {
+            prefix: text.into(),
             ignore_case,
-        }));
-    }
-    if let Some(prefix) = fields.path_separated_prefix.0 {
-        let location = location.push_key("path_separated_prefix");
-        separated(&prefix).map_err(|problem| ConfigErrors::at(location, problem))?;
-        return Ok(PathMatch(How::SeparatedPrefix {
-            prefix: prefix.into(),
-            ignore_case,
-        }));
-    }
-    let Some(comparison) = StringMatch::written(location, written, ignore_case)? else {
+        });
+        ("path_separated_prefix", prefix)
+    } else if let Some(comparison) = fields.comparison(location)? {
+        let (name, checked) = match comparison.how() {
+            Comparison::Exact(text) => ("exact", exact(text)),
+            Comparison::Prefix(text) => ("prefix", prefix(text)),
+            Comparison::Suffix(text) => ("suffix", reachable(&format!("/x{text}"))),
+            Comparison::Contains(text) => ("contains", reachable(&format!("/x{text}x"))),
+            Comparison::Regex(_) => ("regex", Ok(())),
+        };
+        (name, checked.map(|()| How::Text(comparison)))
+    } else {
         return Err(ConfigErrors::at(location, "no test is given"));
     };
-    let (name, checked) = match comparison.how() {
-        Comparison::Exact(text) => ("exact", exact(text)),
-        Comparison::Prefix(text) => (
-            "prefix",
-            begins(text).and_then(|()| reachable(&format!("{text}x"))),
-        ),
-        Comparison::Suffix(text) => ("suffix", reachable(&format!("/x{text}"))),
-        Comparison::Contains(text) => ("contains", reachable(&format!("/x{text}x"))),
-        Comparison::Regex(_) => ("regex", Ok(())),
-    };
-    match checked {
-        Ok(()) => Ok(PathMatch(How::Text(comparison))),
-        Err(problem) => Err(ConfigErrors::at(location.push_key(name), problem)),
-    }
+    test.map_err(|problem| ConfigErrors::at(location.push_key(name), problem))
+}
+
+fn prefix(text: &str) -> Result<(), Problem> {
+    begins(text)?;
+    reachable(&format!("{text}x"))
 }
 
 fn exact(text: &str) -> Result<(), Problem> {

@@ -4,7 +4,8 @@ use std::fmt;
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 
-use crate::config::{self, ConfigErrors, Given, Problem, exactly_one};
+use super::fields::Fields;
+use crate::config::{self, ConfigErrors, Problem};
 
 /// A test of a text: `{exact|prefix|suffix|contains|regex: …, ignore_case}`, or
 /// the text itself for `exact`.
@@ -23,10 +24,8 @@ pub(super) enum Comparison {
     Regex(Regex),
 }
 
-/// The fields that say how, in the order of [`COMPARISONS`].
-pub(super) type Written = [Given<String>; 5];
-
-pub(super) const COMPARISONS: [&str; 5] = ["exact", "prefix", "suffix", "contains", "regex"];
+/// How a string may be tested.
+pub(super) const COMPARISONS: &[&str] = &["exact", "prefix", "suffix", "contains", "regex"];
 
 impl StringMatch {
     /// Exactly this text.
@@ -62,31 +61,19 @@ impl StringMatch {
         &self.how
     }
 
-    /// From the one field that is given.
-    pub(super) fn written(
-        location: ValuePointerRef<'_>,
-        fields: Written,
-        ignore_case: bool,
-    ) -> Result<Option<Self>, ConfigErrors> {
-        let mut written = fields.into_iter().zip(COMPARISONS);
-        let Some((text, how)) = written.find_map(|(field, name)| Some((field.0?, name))) else {
-            return Ok(None);
-        };
-        let location = location.push_key(how);
+    /// From one of [`COMPARISONS`].
+    pub(super) fn written(how: &str, text: &str, ignore_case: bool) -> Result<Self, Problem> {
         if text.is_empty() && how != "exact" {
-            return Err(ConfigErrors::at(location, "must not be empty"));
+            return Err(Problem::new("must not be empty"));
         }
         let how = match how {
             "prefix" => Comparison::Prefix(text.into()),
             "suffix" => Comparison::Suffix(text.into()),
             "contains" => Comparison::Contains(text.into()),
-            "regex" => match Regex::build(&text, ignore_case) {
-                Ok(regex) => Comparison::Regex(regex),
-                Err(problem) => return Err(ConfigErrors::at(location, problem)),
-            },
+            "regex" => Comparison::Regex(Regex::build(text, ignore_case)?),
             _ => Comparison::Exact(text.into()),
         };
-        Ok(Some(Self { how, ignore_case }))
+        Ok(Self { how, ignore_case })
     }
 }
 
@@ -98,23 +85,6 @@ fn same(one: &[u8], other: &[u8], ignore_case: bool) -> bool {
     }
 }
 
-#[derive(Deserr)]
-#[deserr(error = ConfigErrors, deny_unknown_fields)]
-struct Fields {
-    #[deserr(default)]
-    exact: Given<String>,
-    #[deserr(default)]
-    prefix: Given<String>,
-    #[deserr(default)]
-    suffix: Given<String>,
-    #[deserr(default)]
-    contains: Given<String>,
-    #[deserr(default)]
-    regex: Given<String>,
-    #[deserr(default)]
-    ignore_case: bool,
-}
-
 impl Deserr<ConfigErrors> for StringMatch {
     fn deserialize_from_value<V: IntoValue>(
         value: Value<V>,
@@ -123,26 +93,12 @@ impl Deserr<ConfigErrors> for StringMatch {
         if let Value::String(text) = value {
             return Ok(Self::exact(text));
         }
-        let fields = Fields::deserialize_from_value(value, location)?;
-        let written = [
-            fields.exact,
-            fields.prefix,
-            fields.suffix,
-            fields.contains,
-            fields.regex,
-        ];
-        exactly_one(location, &given(&written))?;
-        match Self::written(location, written, fields.ignore_case)? {
+        let fields = Fields::read(value, location, COMPARISONS, &["ignore_case"])?;
+        match fields.comparison(location)? {
             Some(test) => Ok(test),
             None => Err(ConfigErrors::at(location, "no test is given")),
         }
     }
-}
-
-/// Which of the comparisons are given.
-pub(super) fn given(fields: &Written) -> Vec<(&'static str, bool)> {
-    let given = fields.iter().map(|field| field.0.is_some());
-    COMPARISONS.into_iter().zip(given).collect()
 }
 
 /// A regular expression that a whole value must match. Matching takes time

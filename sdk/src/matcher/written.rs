@@ -6,40 +6,42 @@ use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 use ipnet::IpNet;
 
 use super::host::HostMatch;
-use super::named::{HeaderMatch, Named, ParameterMatch};
+use super::named::Named;
 use super::path_match::PathMatch;
 use super::{Matcher, Test};
-use crate::config::{self, ConfigErrors, Given, NonEmpty, OneOrMany, Percent, Problem, quoted};
+use crate::config::{self, ConfigErrors, Percent, Problem, is_token, object, quoted};
 
 /// `all`, `any` and `not` in each other, at most this deep.
 const MAX_NESTING: usize = 16;
 
-#[derive(Deserr)]
-#[deserr(error = ConfigErrors, deny_unknown_fields)]
+/// In the order in which they are looked at: the cheap tests first, those that
+/// ask the host for more last.
+#[derive(Default)]
 struct Fields {
-    #[deserr(default)]
-    path: OneOrMany<PathMatch>,
-    #[deserr(default)]
-    method: OneOrMany<Method>,
-    #[deserr(default)]
-    host: OneOrMany<HostMatch>,
-    #[deserr(default)]
-    headers: OneOrMany<HeaderMatch>,
-    #[deserr(default)]
-    query: OneOrMany<ParameterMatch>,
-    #[deserr(default)]
-    cookies: OneOrMany<ParameterMatch>,
-    #[deserr(default)]
-    source_ip: OneOrMany<Network>,
-    #[deserr(default)]
-    percentage: Given<Percent>,
-    #[deserr(default)]
-    all: NonEmpty<Matcher>,
-    #[deserr(default)]
-    any: NonEmpty<Matcher>,
-    #[deserr(default)]
-    not: Given<Box<Matcher>>,
+    methods: Vec<Box<str>>,
+    hosts: Vec<HostMatch>,
+    paths: Vec<PathMatch>,
+    named: Vec<Test>,
+    networks: Vec<IpNet>,
+    all: Vec<Matcher>,
+    any: Vec<Matcher>,
+    not: Option<Matcher>,
+    percentage: Option<Percent>,
 }
+
+const KEYS: &[&str] = &[
+    "path",
+    "method",
+    "host",
+    "headers",
+    "query",
+    "cookies",
+    "source_ip",
+    "percentage",
+    "all",
+    "any",
+    "not",
+];
 
 impl Deserr<ConfigErrors> for Matcher {
     fn deserialize_from_value<V: IntoValue>(
@@ -50,7 +52,73 @@ impl Deserr<ConfigErrors> for Matcher {
             let problem = format!("`all`, `any` and `not` are nested more than {MAX_NESTING} deep");
             return Err(ConfigErrors::at(location, problem));
         }
-        Fields::deserialize_from_value(value, location).map(Self::from)
+        let mut fields = Fields::default();
+        object::fields(value, location, KEYS, &mut |key, value, location| {
+            fields.read(key, value, location)
+        })?;
+        Ok(fields.into())
+    }
+}
+
+impl Fields {
+    fn read<V: IntoValue>(
+        &mut self,
+        key: &str,
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<(), ConfigErrors> {
+        match key {
+            "percentage" => {
+                self.percentage = Some(Percent::deserialize_from_value(value, location)?);
+                Ok(())
+            }
+            "not" => {
+                self.not = Some(Matcher::deserialize_from_value(value, location)?);
+                Ok(())
+            }
+            "all" | "any" => object::elements(value, location, &mut |_, value, location| {
+                let list = if key == "all" {
+                    &mut self.all
+                } else {
+                    &mut self.any
+                };
+                object::push(list, value, location)
+            }),
+            _ => object::one_or_many(value, location, &mut |_, value, location| {
+                self.read_test(key, value, location)
+            }),
+        }
+    }
+
+    fn read_test<V: IntoValue>(
+        &mut self,
+        key: &str,
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<(), ConfigErrors> {
+        match key {
+            "path" => object::push(&mut self.paths, value, location)?,
+            "host" => object::push(&mut self.hosts, value, location)?,
+            "headers" => {
+                let test = Named::read_header(value, location)?;
+                self.named.push(Test::Header(test));
+            }
+            "query" => self.named.push(Test::Query(Named::read(value, location)?)),
+            "cookies" => self.named.push(Test::Cookie(Named::read(value, location)?)),
+            "source_ip" => {
+                let expected = "an address or a network, such as \"10.0.0.0/8\"";
+                let text = config::string(value, location, expected)?;
+                let network = network(&text);
+                let network = network.map_err(|problem| ConfigErrors::at(location, problem))?;
+                self.networks.push(network);
+            }
+            _ => {
+                let text = config::string(value, location, "a method, such as \"GET\"")?;
+                check_method(&text).map_err(|problem| ConfigErrors::at(location, problem))?;
+                self.methods.push(text.into());
+            }
+        }
+        Ok(())
     }
 }
 
@@ -71,44 +139,33 @@ fn nesting(location: ValuePointerRef<'_>) -> usize {
     }
 }
 
-/// The cheap tests first, those that ask the host for more last.
 impl From<Fields> for Matcher {
     fn from(fields: Fields) -> Self {
         let mut tests = Vec::new();
-        let boxed = |list: OneOrMany<ParameterMatch>, kind: fn(Named) -> Test| {
-            list.into_iter().map(move |test| kind(test.0))
-        };
-        if !fields.method.is_empty() {
-            let methods = fields.method.into_iter().map(|method| method.0);
-            tests.push(Test::Method(methods.collect()));
+        if !fields.methods.is_empty() {
+            tests.push(Test::Method(fields.methods));
         }
-        if !fields.host.is_empty() {
-            tests.push(Test::Host(fields.host.into_iter().collect()));
+        if !fields.hosts.is_empty() {
+            tests.push(Test::Host(fields.hosts));
         }
-        if !fields.path.is_empty() {
-            tests.push(Test::Path(fields.path.into_iter().collect()));
+        if !fields.paths.is_empty() {
+            tests.push(Test::Path(fields.paths));
         }
-        tests.extend(fields.headers.into_iter().map(|test| Test::Header(test.0)));
-        tests.extend(boxed(fields.query, Test::Query));
-        tests.extend(boxed(fields.cookies, Test::Cookie));
-        if !fields.source_ip.is_empty() {
-            let networks = fields.source_ip.into_iter().map(|network| network.0);
-            tests.push(Test::Source(networks.collect()));
+        tests.extend(fields.named);
+        if !fields.networks.is_empty() {
+            tests.push(Test::Source(fields.networks));
         }
-        // A matcher that takes everything adds nothing to `all`, and makes `any`
-        // take everything.
-        let all = fields
-            .all
-            .into_iter()
-            .filter(|test| !test.is_unconditional());
-        tests.extend(all.flat_map(|test| test.tests));
+        for matcher in fields.all {
+            tests.extend(matcher.tests);
+        }
+        // A matcher that takes everything makes `any` take everything.
         if !fields.any.is_empty() && !fields.any.iter().any(Self::is_unconditional) {
-            tests.push(Test::Any(fields.any.into_iter().collect()));
+            tests.push(Test::Any(fields.any));
         }
-        if let Some(test) = fields.not.0 {
-            tests.push(Test::Not(*test));
+        if let Some(matcher) = fields.not {
+            tests.push(Test::Not(matcher));
         }
-        if let Some(percent) = fields.percentage.0
+        if let Some(percent) = fields.percentage
             && percent != Percent::ALL
         {
             tests.push(Test::Percentage(percent));
@@ -119,48 +176,24 @@ impl From<Fields> for Matcher {
     }
 }
 
-struct Method(Box<str>);
-
-impl Deserr<ConfigErrors> for Method {
-    fn deserialize_from_value<V: IntoValue>(
-        value: Value<V>,
-        location: ValuePointerRef<'_>,
-    ) -> Result<Self, ConfigErrors> {
-        let text = config::string(value, location, "a method, such as \"GET\"")?;
-        let problem = if http::Method::from_bytes(text.as_bytes()).is_err() {
-            Problem::new(format!("{} is not a method", quoted(&text)))
-        } else if text.bytes().any(|byte| byte.is_ascii_lowercase()) {
-            Problem::new("methods are in upper case")
-                .help(format!("write `{}`", text.to_ascii_uppercase()))
-        } else {
-            return Ok(Self(text.into()));
-        };
-        Err(ConfigErrors::at(location, problem))
+fn check_method(text: &str) -> Result<(), Problem> {
+    if !is_token(text) {
+        return Err(Problem::new(format!("{} is not a method", quoted(text))));
     }
+    if text.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        return Err(Problem::new("methods are in upper case")
+            .help(format!("write `{}`", text.to_ascii_uppercase())));
+    }
+    Ok(())
 }
 
-struct Network(IpNet);
-
-impl Deserr<ConfigErrors> for Network {
-    fn deserialize_from_value<V: IntoValue>(
-        value: Value<V>,
-        location: ValuePointerRef<'_>,
-    ) -> Result<Self, ConfigErrors> {
-        let text = config::string(
-            value,
-            location,
-            "an address or a network, such as \"10.0.0.0/8\"",
-        )?;
-        let network = match text.parse::<IpAddr>() {
-            Ok(address) => Some(IpNet::from(address.to_canonical())),
-            Err(_) => text.parse::<IpNet>().ok().map(|network| network.trunc()),
-        };
-        network.map(Self).ok_or_else(|| {
-            let problem = Problem::new(format!("{} is not an address or a network", quoted(&text)));
-            ConfigErrors::at(
-                location,
-                problem.help("write 10.0.0.0/8, 192.0.2.1 or 2001:db8::/32"),
-            )
-        })
-    }
+fn network(text: &str) -> Result<IpNet, Problem> {
+    let network = match text.parse::<IpAddr>() {
+        Ok(address) => Some(IpNet::from(address.to_canonical())),
+        Err(_) => text.parse::<IpNet>().ok().map(|network| network.trunc()),
+    };
+    network.ok_or_else(|| {
+        Problem::new(format!("{} is not an address or a network", quoted(text)))
+            .help("write 10.0.0.0/8, 192.0.2.1 or 2001:db8::/32")
+    })
 }

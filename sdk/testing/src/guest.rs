@@ -12,7 +12,7 @@ use legation::register::Registered;
 use legation::runtime::Runtime;
 use legation::{
     Callbacks, Configure, Flow, HttpFilter, RequestBody, RequestHeaders, RequestTrailers,
-    ResponseBody, ResponseHeaders, ResponseTrailers, Result, StreamEnd,
+    ResponseBody, ResponseHeaders, ResponseTrailers, Result, StreamLog,
 };
 
 use crate::allocations;
@@ -78,12 +78,12 @@ impl<F: HttpFilter> HttpFilter for Guest<F> {
         on_response_trailers(ResponseTrailers);
     }
 
-    fn on_done(&self, stream: &mut Self::Stream, end: &mut StreamEnd) {
-        self.0.on_done(stream, end);
+    fn on_log(&self, stream: &mut Self::Stream, log: &mut StreamLog) {
+        self.0.on_log(stream, log);
     }
 
-    fn on_log(&self, stream: &mut Self::Stream, end: &mut StreamEnd) {
-        self.0.on_log(stream, end);
+    fn on_done(&self, stream: &mut Self::Stream) {
+        self.0.on_done(stream);
     }
 
     fn on_tick(&self) {

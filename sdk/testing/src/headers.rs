@@ -89,7 +89,7 @@ impl HeaderList {
     }
 
     /// Every header.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
         self.entries
             .iter()
             .map(|(name, value)| (name.as_slice(), value.as_slice()))

@@ -19,7 +19,10 @@ use crate::log::LogLine;
 pub(crate) use metrics::Metrics;
 pub(crate) use script::Script;
 pub(crate) use shared::{Queues, SharedData};
-pub(crate) use stream::{Action, Direction, LocalReply, StreamState};
+pub(crate) use stream::{
+    Action, Direction, LocalReply, REQUEST_HEADERS, REQUEST_TRAILERS, RESPONSE_HEADERS,
+    RESPONSE_TRAILERS, StreamState,
+};
 
 /// 2024-01-01T00:00:00Z, in nanoseconds since 1970.
 const START: u64 = 1_704_067_200_000_000_000;

@@ -173,7 +173,7 @@ fn writes_each_error_on_one_line() {
         found,
         [
             "[\"a\\nb\"]: unknown field; known: rules, mode, limit",
-            "mode: unknown value \"x\\r\\ny\\0\"; known: enforce, report",
+            "mode: unknown value \"x\\r\\ny\\u{0}\"; known: enforce, report",
             "[\"\\u{2028}\"]: unknown field; known: rules, mode, limit",
         ]
     );

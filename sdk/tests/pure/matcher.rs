@@ -727,10 +727,13 @@ fn refuses_what_can_not_be_meant() {
             "source_ip: \"10.0.0.0/33\" is not an address or a network",
         ),
         (r#"{"percentage": 101}"#, "percentage: out of range"),
-        (r#"{"percentage": null}"#, "percentage: null"),
+        (
+            r#"{"percentage": null}"#,
+            "percentage: expected a percentage from 0 to 100, such as 12.5, got null",
+        ),
         (r#"{"any": []}"#, "any: an empty list"),
         (r#"{"all": []}"#, "all: an empty list"),
-        (r#"{"not": null}"#, "not: null"),
+        (r#"{"not": null}"#, "not: expected an object, got null"),
         (r#"{"not": [{}]}"#, "not: expected an object, got a list"),
         (
             r#""/a""#,
