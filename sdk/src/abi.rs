@@ -23,6 +23,7 @@ unsafe extern "C" {
     safe fn proxy_get_log_level(level: &mut u32) -> u32;
     safe fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     safe fn proxy_close_stream(stream: u32) -> u32;
+    safe fn proxy_set_effective_context(id: u32) -> u32;
     safe fn proxy_record_metric(id: u32, value: u64) -> u32;
     safe fn proxy_increment_metric(id: u32, offset: i64) -> u32;
     safe fn proxy_get_metric(id: u32, value: &mut u64) -> u32;
@@ -144,6 +145,17 @@ pub(crate) fn set_tick_period(milliseconds: u32) -> Answer<()> {
 
 pub(crate) fn close_stream(stream: StreamType) -> Answer<()> {
     check("proxy_close_stream", proxy_close_stream(stream as u32))
+}
+
+/// Whether a context exists. From here to the end of the callback, host calls
+/// are about that one, if it does.
+///
+/// A host that does not know how to tell has them all.
+pub(crate) fn has_context(id: u32) -> bool {
+    !matches!(
+        Status(proxy_set_effective_context(id)),
+        Status::BAD_ARGUMENT | Status::NOT_FOUND
+    )
 }
 
 pub(crate) fn define_metric(kind: MetricType, name: &str) -> Answer<u32> {

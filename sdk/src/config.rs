@@ -61,6 +61,7 @@ use crate::format::Environment;
 
 pub use crate::__legation_one_of as one_of;
 pub use collection::{Given, Key, NonEmpty, OneOrMany, OrderedMap};
+pub(crate) use error::MISSING;
 pub use error::{ConfigError, ConfigErrors, Problem};
 pub use one_of::exactly_one;
 #[doc(hidden)]
@@ -80,7 +81,7 @@ pub fn parse<T: Deserr<ConfigErrors>>(text: &[u8]) -> Result<T, ConfigErrors> {
     let read = deserr::deserialize::<T, _, ConfigErrors>(document.value);
     let (errors, config) = match read {
         Ok(config) => (document.duplicates, Some(config)),
-        Err(errors) => (errors.merge(document.duplicates), None),
+        Err(errors) => (errors.merge(document.duplicates).without_echoes(), None),
     };
     match config {
         Some(config) if errors.is_empty() => Ok(config),

@@ -42,6 +42,11 @@ pub trait HttpFilter: Sized + 'static {
 
     /// What the filter remembers from one callback of a request to the next.
     /// `()` where that is nothing.
+    ///
+    /// It is dropped when the stream is over. A filter without callbacks for
+    /// bodies, trailers, `on_log` and `on_done` is not told when that is: there
+    /// it is dropped after the response's headers, and for a stream that never
+    /// has any, some time later.
     type Stream: Default + 'static;
 
     /// Makes the filter from its configuration, and defines its metrics.
@@ -133,6 +138,9 @@ pub trait HttpFilter: Sized + 'static {
 pub enum Flow {
     /// To the next filter.
     Continue,
+    /// To the next filter, and this one is finished with the request: none of
+    /// its later callbacks is made, not even for the response.
+    Finish,
     /// Not yet: what has arrived is held here. In a body callback, more of the
     /// body is added to it until a later callback lets it all go on. In the
     /// callback of headers nothing resumes it, and it ends by Envoy's timeouts.
@@ -172,9 +180,10 @@ impl Callbacks {
     pub const LOG: Self = Self(1 << 7);
     /// [`HttpFilter::on_tick`]
     pub const TICK: Self = Self(1 << 8);
-    /// That the host tells when contexts come and go: what a filter needs that
-    /// has a configuration or remembers something of a stream.
-    pub const CONTEXTS: Self = Self(1 << 9);
+    /// That the host tells of each context that comes.
+    pub const CREATE: Self = Self(1 << 9);
+    /// That the host tells of each context that goes.
+    pub const DELETE: Self = Self(1 << 10);
 
     /// Both sets as one.
     #[must_use]

@@ -61,8 +61,8 @@ pub trait Registered: HttpFilter {
 const ENTRY_POINTS: [(&str, Callbacks); 13] = [
     ("_initialize", Callbacks::NONE),
     ("proxy_on_configure", Callbacks::NONE),
-    ("proxy_on_context_create", Callbacks::CONTEXTS),
-    ("proxy_on_delete", Callbacks::CONTEXTS),
+    ("proxy_on_context_create", Callbacks::CREATE),
+    ("proxy_on_delete", Callbacks::DELETE),
     ("proxy_on_tick", Callbacks::TICK),
     ("proxy_on_request_headers", Callbacks::REQUEST_HEADERS),
     ("proxy_on_request_body", Callbacks::REQUEST_BODY),
@@ -348,7 +348,7 @@ mod tests {
 
     #[test]
     fn the_section_of_a_filter_that_remembers_names_contexts() {
-        const CALLBACKS: Callbacks = Callbacks::CONTEXTS;
+        const CALLBACKS: Callbacks = Callbacks::CREATE.and(Callbacks::DELETE);
         assert_eq!(
             lines::<{ section_size(CALLBACKS) }>(CALLBACKS),
             "_initialize\nproxy_on_configure\nproxy_on_context_create\nproxy_on_delete\n"

@@ -5,10 +5,10 @@
 //! makes a [`Runtime`] and connects it to the host, the crate
 //! `legation-testing` connects one to its mock host.
 
+mod contexts;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-
-use hashbrown::HashMap;
 
 use crate::abi::{self, BufferType, StreamType};
 use crate::config::{self, ConfigErrors};
@@ -23,6 +23,7 @@ use crate::phase::{
     StreamLog,
 };
 use crate::reply::{GrpcStatus, LocalReply};
+use contexts::{Contexts, Standing, Stream};
 
 /// The ABI's `Action`.
 const CONTINUE: u32 = 0;
@@ -41,39 +42,46 @@ pub struct Runtime<F: HttpFilter> {
     errors: Cell<Counter>,
 }
 
-struct Contexts<F: HttpFilter> {
-    /// One for each configuration: few, and one most of the time.
-    roots: Vec<Root<F>>,
-    streams: HashMap<u32, Stream<F>>,
+/// Where in a stream a callback stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Request,
+    ResponseHeaders,
+    /// The headers are gone to the client.
+    Response,
 }
 
-struct Root<F> {
-    id: u32,
-    filter: Option<Rc<F>>,
+impl Standing {
+    /// Whether a message may go on in this phase. A request that has a local
+    /// reply goes nowhere; the reply itself goes on to the client.
+    fn lets(self, phase: Phase) -> bool {
+        match self {
+            Self::Open | Self::Finished => true,
+            Self::Replied => phase != Phase::Request,
+            Self::Broken => false,
+        }
+    }
 }
 
-struct Stream<F: HttpFilter> {
+/// A stream whose callback runs.
+struct Entered<F: HttpFilter> {
+    state: F::Stream,
     filter: Rc<F>,
-    /// `None` while a callback of the stream has it.
-    state: Option<F::Stream>,
     request: Option<RequestCopy>,
-    replied: bool,
+    standing: Standing,
 }
 
-/// How a stream whose filter failed is refused.
-#[derive(Clone, Copy)]
-enum Refusal {
-    Reply,
-    Reset,
+/// Why a stream could not be entered.
+enum Absent {
+    Unknown,
+    /// One of its callbacks runs already.
+    Busy,
 }
 
 impl<F: HttpFilter> Default for Runtime<F> {
     fn default() -> Self {
         Self {
-            contexts: RefCell::new(Contexts {
-                roots: Vec::new(),
-                streams: HashMap::new(),
-            }),
+            contexts: RefCell::default(),
             streams_to_log_level: Cell::new(STREAMS_A_LOG_LEVEL),
             errors: Cell::new(Counter::disabled()),
         }
@@ -81,26 +89,42 @@ impl<F: HttpFilter> Default for Runtime<F> {
 }
 
 impl<F: HttpFilter> Runtime<F> {
-    /// The callbacks that the host must make: those that the filter has, and
-    /// where a stream must be told from another, the coming and going of
-    /// contexts.
-    ///
-    /// A filter value without any data is the same for every configuration,
-    /// and with its one callback can neither remember a stream nor answer it
-    /// twice: it needs no contexts.
-    pub const CALLBACKS: Callbacks = if size_of::<F>() == 0
-        && size_of::<F::Stream>() == 0
-        && !std::mem::needs_drop::<F::Stream>()
-        && Callbacks::REQUEST_HEADERS
-            .and(Callbacks::TICK)
-            .contains(F::CALLBACKS)
-    {
-        F::CALLBACKS
-    } else {
-        F::CALLBACKS.and(Callbacks::CONTEXTS)
+    /// The callbacks that the host must make: those that the filter has; that
+    /// of a context's creation, where one stream must be told from another; and
+    /// that of its end, where no callback of the filter's is sure to be the
+    /// last.
+    pub const CALLBACKS: Callbacks = {
+        let creation = if Self::KNOWS_STREAMS {
+            Callbacks::CREATE
+        } else {
+            Callbacks::NONE
+        };
+        let end = if Self::TOLD_OF_ENDS {
+            Callbacks::DELETE
+        } else {
+            Callbacks::NONE
+        };
+        F::CALLBACKS.and(creation).and(end)
     };
 
-    const HAS_CONTEXTS: bool = Self::CALLBACKS.contains(Callbacks::CONTEXTS);
+    /// A filter value without any data is the same for every configuration, and
+    /// with its one callback can neither remember a stream nor answer it twice:
+    /// it need not know one stream from another.
+    const KNOWS_STREAMS: bool = size_of::<F>() != 0
+        || size_of::<F::Stream>() != 0
+        || std::mem::needs_drop::<F::Stream>()
+        || !Callbacks::REQUEST_HEADERS
+            .and(Callbacks::TICK)
+            .contains(F::CALLBACKS);
+
+    /// Without callbacks for bodies, trailers and the end, what is remembered of
+    /// a stream goes with its response's headers. The few streams that never
+    /// have any are found by asking the host, from time to time.
+    const TOLD_OF_ENDS: bool = Self::KNOWS_STREAMS
+        && !Callbacks::REQUEST_HEADERS
+            .and(Callbacks::RESPONSE_HEADERS)
+            .and(Callbacks::TICK)
+            .contains(F::CALLBACKS);
 
     /// Whether a callback comes after the request's headers that may want them,
     /// for itself or for its log lines.
@@ -112,21 +136,27 @@ impl<F: HttpFilter> Runtime<F> {
 
     /// `proxy_on_context_create`
     pub fn on_context_create(&self, id: u32, root: u32) {
-        let Ok(mut contexts) = self.contexts.try_borrow_mut() else {
-            return;
-        };
         if root == 0 {
-            contexts.roots.push(Root { id, filter: None });
-        } else if let Some(filter) = contexts.filter(root) {
-            contexts.streams.insert(
-                id,
-                Stream {
-                    filter,
-                    state: Some(F::Stream::default()),
-                    request: None,
-                    replied: false,
-                },
-            );
+            if let Ok(mut contexts) = self.contexts.try_borrow_mut() {
+                contexts.add_root(id);
+            }
+        } else if let Some(filter) = self.filter(root) {
+            if !Self::TOLD_OF_ENDS {
+                self.sweep_streams(id);
+            }
+            // Made, like dropped, outside the borrow: it is the filter's code,
+            // which may call the host, and the host the filter.
+            let stream = Stream {
+                filter,
+                state: Some(F::Stream::default()),
+                request: None,
+                standing: Standing::Open,
+            };
+            let former = match self.contexts.try_borrow_mut() {
+                Ok(mut contexts) => contexts.insert(id, stream),
+                Err(_) => return,
+            };
+            drop(former);
         }
     }
 
@@ -146,30 +176,20 @@ impl<F: HttpFilter> Runtime<F> {
                 return false;
             }
         };
-        let Ok(mut contexts) = self.contexts.try_borrow_mut() else {
-            return false;
+        let former = match self.contexts.try_borrow_mut() {
+            Ok(mut contexts) => contexts.set_filter(root, Rc::new(filter), !Self::KNOWS_STREAMS),
+            Err(_) => return false,
         };
-        if !Self::HAS_CONTEXTS {
-            contexts.roots.clear();
-        }
-        match contexts.roots.iter_mut().find(|known| known.id == root) {
-            Some(known) => known.filter = Some(Rc::new(filter)),
-            None => contexts.roots.push(Root {
-                id: root,
-                filter: Some(Rc::new(filter)),
-            }),
-        }
+        drop(former);
+        self.sweep_roots(root);
         true
     }
 
     /// `proxy_on_tick`
     pub fn on_tick(&self, root: u32) {
         logging::refresh_level();
-        let filter = match self.contexts.try_borrow() {
-            Ok(contexts) => contexts.filter(root),
-            Err(_) => None,
-        };
-        if let Some(filter) = filter {
+        self.sweep_roots(root);
+        if let Some(filter) = self.filter(root) {
             filter.on_tick();
         }
     }
@@ -178,7 +198,7 @@ impl<F: HttpFilter> Runtime<F> {
     pub fn on_request_headers(&self, id: u32, end_of_stream: bool) -> u32 {
         self.refresh_log_level();
         let mut copy = None;
-        let action = self.run(id, Refusal::Reply, |filter, stream, _| {
+        let action = self.run(id, Phase::Request, |filter, stream, _| {
             let mut request = RequestHeaders::new(end_of_stream);
             let flow = filter.on_request_headers(stream, &mut request);
             if Self::KEEPS_HEADERS {
@@ -186,7 +206,9 @@ impl<F: HttpFilter> Runtime<F> {
             }
             flow
         });
-        if copy.is_some() {
+        if !Self::TOLD_OF_ENDS && !F::CALLBACKS.contains(Callbacks::RESPONSE_HEADERS) {
+            self.forget(id);
+        } else if copy.is_some() {
             self.keep(id, copy);
         }
         action
@@ -194,35 +216,39 @@ impl<F: HttpFilter> Runtime<F> {
 
     /// `proxy_on_request_body`
     pub fn on_request_body(&self, id: u32, size: usize, end_of_stream: bool) -> u32 {
-        self.run(id, Refusal::Reply, |filter, stream, _| {
+        self.run(id, Phase::Request, |filter, stream, _| {
             filter.on_request_body(stream, &mut RequestBody::new(size, end_of_stream))
         })
     }
 
     /// `proxy_on_request_trailers`
     pub fn on_request_trailers(&self, id: u32) -> u32 {
-        self.run(id, Refusal::Reply, |filter, stream, _| {
+        self.run(id, Phase::Request, |filter, stream, _| {
             filter.on_request_trailers(stream, &mut RequestTrailers::new())
         })
     }
 
     /// `proxy_on_response_headers`
     pub fn on_response_headers(&self, id: u32, end_of_stream: bool) -> u32 {
-        self.run(id, Refusal::Reply, |filter, stream, request| {
+        let action = self.run(id, Phase::ResponseHeaders, |filter, stream, request| {
             filter.on_response_headers(stream, &mut ResponseHeaders::new(request, end_of_stream))
-        })
+        });
+        if !Self::TOLD_OF_ENDS {
+            self.forget(id);
+        }
+        action
     }
 
     /// `proxy_on_response_body`
     pub fn on_response_body(&self, id: u32, size: usize, end_of_stream: bool) -> u32 {
-        self.run(id, Refusal::Reset, |filter, stream, _| {
+        self.run(id, Phase::Response, |filter, stream, _| {
             filter.on_response_body(stream, &mut ResponseBody::new(size, end_of_stream))
         })
     }
 
     /// `proxy_on_response_trailers`
     pub fn on_response_trailers(&self, id: u32) -> u32 {
-        self.run(id, Refusal::Reset, |filter, stream, _| {
+        self.run(id, Phase::Response, |filter, stream, _| {
             filter.on_response_trailers(stream, &mut ResponseTrailers::new())
         })
     }
@@ -245,7 +271,7 @@ impl<F: HttpFilter> Runtime<F> {
         // What the context held is dropped after the borrow: a filter's `Drop`
         // may call the host, and the host the filter.
         let gone = match self.contexts.try_borrow_mut() {
-            Ok(mut contexts) => (contexts.streams.remove(&id), contexts.remove_root(id)),
+            Ok(mut contexts) => (contexts.remove(id), contexts.remove_root(id)),
             Err(_) => return,
         };
         drop(gone);
@@ -255,103 +281,202 @@ impl<F: HttpFilter> Runtime<F> {
     pub fn streams(&self) -> usize {
         self.contexts
             .try_borrow()
-            .map_or(0, |contexts| contexts.streams.len())
+            .map_or(0, |contexts| contexts.len())
     }
 
     fn run(
         &self,
         id: u32,
-        refusal: Refusal,
+        phase: Phase,
         callback: impl FnOnce(&F, &mut F::Stream, Option<RequestCopy>) -> Result<Flow>,
     ) -> u32 {
-        let entered = self.enter(id);
-        let request = entered.as_ref().and_then(|(.., request)| request.clone());
-        let _scope = StreamScope::enter(request);
-        let flow = match entered {
-            Some((filter, mut stream, request)) => {
-                let flow = callback(&filter, &mut stream, request);
-                self.leave(id, stream);
-                flow
+        let entered = match self.enter(id) {
+            Ok(entered) => entered,
+            // One that the filter has finished with, and that is forgotten.
+            Err(Absent::Unknown) if phase != Phase::Request && !Self::TOLD_OF_ENDS => {
+                return CONTINUE;
             }
-            None => Err(Error::other("a callback for a stream that is not known")),
+            Err(_) => {
+                let _scope = StreamScope::enter(None);
+                let error = Error::other("a callback for a stream that is not known");
+                return self.refuse(id, &error, phase);
+            }
         };
+        if entered.standing == Standing::Finished || !entered.standing.lets(phase) {
+            let passes = entered.standing == Standing::Finished;
+            self.leave(id, entered.state);
+            return if passes { CONTINUE } else { PAUSE };
+        }
+        let Entered {
+            mut state,
+            filter,
+            request,
+            ..
+        } = entered;
+        let _scope = StreamScope::enter(request.clone());
+        let flow = callback(&filter, &mut state, request);
+        // A callback within this one may have refused the stream.
+        let standing = self.leave(id, state);
         match flow {
-            Ok(Flow::Continue) => CONTINUE,
-            Ok(Flow::Pause) => PAUSE,
-            Ok(Flow::Reply(reply)) => self.reply(id, &reply, refusal),
-            Err(error) => self.refuse(id, &error, refusal),
+            Ok(Flow::Continue) if standing.lets(phase) => CONTINUE,
+            Ok(Flow::Finish) if standing.lets(phase) => {
+                self.finish(id);
+                CONTINUE
+            }
+            Ok(Flow::Continue | Flow::Finish | Flow::Pause) => PAUSE,
+            Ok(Flow::Reply(reply)) => self.reply(id, &reply, phase),
+            Err(error) => self.refuse(id, &error, phase),
         }
     }
 
     /// `on_done` and `on_log`.
     fn end(&self, id: u32, callback: impl FnOnce(&F, &mut F::Stream)) {
-        if let Some((filter, mut stream, request)) = self.enter(id) {
-            let _scope = StreamScope::enter(request);
-            callback(&filter, &mut stream);
-            self.leave(id, stream);
+        let Ok(mut entered) = self.enter(id) else {
+            return;
+        };
+        if entered.standing != Standing::Finished {
+            let _scope = StreamScope::enter(entered.request);
+            callback(&entered.filter, &mut entered.state);
         }
+        self.leave(id, entered.state);
     }
 
     /// The filter of a stream and what is remembered of it, for one callback.
     #[inline]
-    fn enter(&self, id: u32) -> Option<(Rc<F>, F::Stream, Option<RequestCopy>)> {
-        let mut contexts = self.contexts.try_borrow_mut().ok()?;
-        if Self::HAS_CONTEXTS {
-            let stream = contexts.streams.get_mut(&id)?;
-            let state = stream.state.take()?;
-            Some((Rc::clone(&stream.filter), state, stream.request.clone()))
+    fn enter(&self, id: u32) -> Result<Entered<F>, Absent> {
+        let mut contexts = self.contexts.try_borrow_mut().map_err(|_| Absent::Busy)?;
+        if Self::KNOWS_STREAMS {
+            let stream = contexts.get_mut(id).ok_or(Absent::Unknown)?;
+            Ok(Entered {
+                state: stream.state.take().ok_or(Absent::Busy)?,
+                filter: Rc::clone(&stream.filter),
+                request: stream.request.clone(),
+                standing: stream.standing,
+            })
         } else {
-            let filter = contexts.roots.last()?.filter.as_ref()?;
-            Some((Rc::clone(filter), F::Stream::default(), None))
+            Ok(Entered {
+                state: F::Stream::default(),
+                filter: contexts.last_filter().ok_or(Absent::Unknown)?,
+                request: None,
+                standing: Standing::Open,
+            })
         }
     }
 
+    /// Gives back what a stream remembers. How the stream is answered by now.
     #[inline]
-    fn leave(&self, id: u32, state: F::Stream) {
-        if !Self::HAS_CONTEXTS {
-            return;
+    fn leave(&self, id: u32, state: F::Stream) -> Standing {
+        if !Self::KNOWS_STREAMS {
+            return Standing::Open;
         }
-        // A stream that was deleted meanwhile stays deleted.
-        if let Ok(mut contexts) = self.contexts.try_borrow_mut()
-            && let Some(stream) = contexts.streams.get_mut(&id)
-        {
-            stream.state = Some(state);
-        }
+        let mut state = Some(state);
+        let standing = match self.contexts.try_borrow_mut() {
+            Ok(mut contexts) => contexts.get_mut(id).map(|stream| {
+                // A stream that is new under an old number has a state.
+                if stream.state.is_none() {
+                    stream.state = state.take();
+                }
+                stream.standing
+            }),
+            Err(_) => None,
+        };
+        // Of a stream that was deleted meanwhile nothing is left but this.
+        drop(state);
+        standing.unwrap_or(Standing::Open)
     }
 
     /// Keeps the request's headers for the stream's later callbacks.
     fn keep(&self, id: u32, request: Option<RequestCopy>) {
         if let Ok(mut contexts) = self.contexts.try_borrow_mut()
-            && let Some(stream) = contexts.streams.get_mut(&id)
+            && let Some(stream) = contexts.get_mut(id)
         {
             stream.request = request;
         }
     }
 
+    /// Makes no more callbacks for a stream.
+    fn finish(&self, id: u32) {
+        if Self::TOLD_OF_ENDS {
+            self.set_standing(id, Standing::Finished);
+        } else {
+            self.forget(id);
+        }
+    }
+
+    fn forget(&self, id: u32) {
+        let gone = match self.contexts.try_borrow_mut() {
+            Ok(mut contexts) => contexts.remove(id),
+            Err(_) => return,
+        };
+        drop(gone);
+    }
+
+    /// Forgets the streams that the host has no more, on behalf of one that it
+    /// has.
+    #[inline]
+    fn sweep_streams(&self, id: u32) {
+        let to_sweep = match self.contexts.try_borrow() {
+            Ok(contexts) => contexts.to_sweep(),
+            Err(_) => return,
+        };
+        if let Some(streams) = to_sweep {
+            for stream in gone(streams, id) {
+                self.forget(stream);
+            }
+            if let Ok(mut contexts) = self.contexts.try_borrow_mut() {
+                contexts.swept();
+            }
+        }
+    }
+
+    /// Forgets the configurations that the host has no more, on behalf of one
+    /// that it has.
+    fn sweep_roots(&self, id: u32) {
+        if Self::TOLD_OF_ENDS {
+            return;
+        }
+        let others = match self.contexts.try_borrow() {
+            Ok(contexts) => contexts.other_roots(id),
+            Err(_) => return,
+        };
+        for root in gone(others, id) {
+            let former = match self.contexts.try_borrow_mut() {
+                Ok(mut contexts) => contexts.remove_root(root),
+                Err(_) => return,
+            };
+            drop(former);
+        }
+    }
+
     #[cold]
-    fn refuse(&self, id: u32, error: &Error, refusal: Refusal) -> u32 {
+    fn refuse(&self, id: u32, error: &Error, phase: Phase) -> u32 {
         self.errors.get().increment();
         log::error!(error:%; "the filter failed; the request is refused");
         let reply = LocalReply::new(500)
             .body("internal error\n")
             .details("legation_internal_error")
             .grpc_status(GrpcStatus::Internal);
-        self.reply(id, &reply, refusal)
+        self.reply(id, &reply, phase)
     }
 
     /// Answers a stream, once: a second local reply crashes some hosts.
     #[cold]
-    fn reply(&self, id: u32, reply: &LocalReply, refusal: Refusal) -> u32 {
-        if self.has_replied(id) {
+    fn reply(&self, id: u32, reply: &LocalReply, phase: Phase) -> u32 {
+        let before = self.set_standing(id, Standing::Replied);
+        if before != Standing::Open {
+            self.set_standing(id, before);
             log::warn!("the stream has its local reply; a second one is not sent");
-            return CONTINUE;
+            return if before.lets(phase) { CONTINUE } else { PAUSE };
         }
-        let sent = match refusal {
-            Refusal::Reply => reply.send(),
+        let sent = if phase == Phase::Response {
             // The headers are gone to the client: all that is left is to break off.
-            Refusal::Reset => abi::close_stream(StreamType::HttpResponse).map_err(Error::from),
+            self.set_standing(id, Standing::Broken);
+            abi::close_stream(StreamType::HttpResponse).map_err(Error::from)
+        } else {
+            reply.send()
         };
         if let Err(error) = sent {
+            self.set_standing(id, Standing::Broken);
             self.errors.get().increment();
             log::error!(error:%; "the local reply could not be sent; the stream is reset");
             // If this fails too, the stream stays paused: it is let in nowhere.
@@ -360,15 +485,20 @@ impl<F: HttpFilter> Runtime<F> {
         PAUSE
     }
 
-    /// Whether the stream had its reply already; from now on it has.
-    fn has_replied(&self, id: u32) -> bool {
+    /// Notes how a stream stands: how it stood before.
+    fn set_standing(&self, id: u32, standing: Standing) -> Standing {
         match self.contexts.try_borrow_mut() {
-            Ok(mut contexts) => contexts
-                .streams
-                .get_mut(&id)
-                .is_some_and(|stream| std::mem::replace(&mut stream.replied, true)),
-            Err(_) => false,
+            Ok(mut contexts) => match contexts.get_mut(id) {
+                Some(stream) => std::mem::replace(&mut stream.standing, standing),
+                None => Standing::Open,
+            },
+            Err(_) => Standing::Open,
         }
+    }
+
+    /// The filter of a configuration.
+    fn filter(&self, root: u32) -> Option<Rc<F>> {
+        self.contexts.try_borrow().ok()?.filter(root)
     }
 
     #[inline]
@@ -383,16 +513,15 @@ impl<F: HttpFilter> Runtime<F> {
     }
 }
 
-impl<F: HttpFilter> Contexts<F> {
-    fn filter(&self, root: u32) -> Option<Rc<F>> {
-        let root = self.roots.iter().find(|known| known.id == root)?;
-        root.filter.clone()
+/// The contexts of these that the host has no more. The one that the callback is
+/// about is the one in effect again after the asking.
+fn gone(mut contexts: Vec<u32>, current: u32) -> Vec<u32> {
+    if !contexts.is_empty() {
+        contexts.retain(|id| !abi::has_context(*id));
+        // It exists: the host has just called for it.
+        let _ = abi::has_context(current);
     }
-
-    fn remove_root(&mut self, id: u32) -> Option<Root<F>> {
-        let at = self.roots.iter().position(|root| root.id == id)?;
-        Some(self.roots.remove(at))
-    }
+    contexts
 }
 
 /// Reads the configuration and makes the filter from it, and the counter of

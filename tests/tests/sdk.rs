@@ -437,3 +437,41 @@ fn streams_on_several_workers_do_not_mix() -> Result<()> {
         .wait_for_stat("wasmcustom.probe.open", DEADLINE, |open| open == 0)?;
     Ok(())
 }
+
+/// The module `remembering` is not told when a stream ends: what it remembers
+/// goes with the response, and without one, when the SDK asks the host.
+#[test]
+fn streams_that_end_without_a_response_are_forgotten_in_time() -> Result<()> {
+    const BROKEN_OFF: u64 = 3_000;
+    let upstream = Upstream::answering(|received| match received.path.as_str() {
+        "/hang" => Reply::hang(),
+        _ => Reply::ok(),
+    })?;
+    let stage = Stage::with_upstream(&Config::with_filter("remembering", json!(""))?, upstream)?;
+    let remembered = || stage.admin().stat("wasmcustom.remembering.remembered");
+
+    let answered = stage.send(Request::get("/"))?;
+    assert_eq!(answered.headers.text("via").as_deref(), Some("remembering"));
+    let finished = stage.send(Request::get("/finish"))?;
+    assert!(!finished.headers.contains("via"), "a callback after Finish");
+    assert_eq!(remembered()?, Some(0));
+
+    let address = stage.envoy().address()?;
+    for _ in 0..BROKEN_OFF {
+        let mut connection = legation_tests::RawConnection::open(address)?;
+        connection.send(b"GET /hang HTTP/1.1\r\nhost: a\r\n\r\n")?;
+    }
+    // All are gone once Envoy has seen the clients leave, and the next streams
+    // have the SDK look.
+    let ended = "http.ingress.downstream_cx_destroy";
+    stage
+        .admin()
+        .wait_for_stat(ended, DEADLINE, |ended| ended >= BROKEN_OFF)?;
+    wait_for("the streams to be forgotten", DEADLINE, || {
+        let mut connection = legation_tests::RawConnection::open(address)?;
+        connection.send(b"GET /hang HTTP/1.1\r\nhost: a\r\n\r\n")?;
+        Ok(remembered()?.filter(|remembered| *remembered < 1_100))
+    })?;
+    assert_eq!(stage.send(Request::get("/"))?.status, 200);
+    Ok(())
+}

@@ -9,6 +9,10 @@ use deserr::{DeserializeError, ErrorKind, IntoValue, MergeWithError, ValuePointe
 
 use super::text;
 
+pub(crate) const MISSING: &str = "missing field";
+pub(super) const UNKNOWN: &str = "unknown field";
+pub(super) const MEANT: &str = "did you mean `";
+
 /// Errors beyond these are only counted.
 const KEPT: usize = 256;
 /// Errors beyond these are not written out.
@@ -108,6 +112,17 @@ impl ConfigError {
         }
     }
 
+    /// The field that this unknown one most likely is.
+    fn meant(&self) -> Option<Vec<Segment>> {
+        let help = self.problem.help.as_deref()?.strip_prefix(MEANT)?;
+        let (name, _) = help.split_once('`')?;
+        let (Segment::Key(_), container) = self.segments.split_last()? else {
+            return None;
+        };
+        let unknown = self.problem.text == UNKNOWN;
+        unknown.then(|| [container, &[Segment::Key(name.to_owned())]].concat())
+    }
+
     /// The field's path, such as `rules[0].when.path.prefix`; empty for the
     /// document as a whole.
     pub fn path(&self) -> &str {
@@ -194,9 +209,13 @@ impl ConfigErrors {
         self.errors.is_empty()
     }
 
-    /// Whether the one error is of this place itself.
-    pub(crate) fn are_of(&self, location: ValuePointerRef<'_>) -> bool {
-        matches!(self.errors.as_slice(), [only] if only.segments == segments_of(location))
+    /// Without the fields that are missing because they are misspelt: that is one
+    /// mistake.
+    pub(super) fn without_echoes(mut self) -> Self {
+        let meant: Vec<_> = self.errors.iter().filter_map(ConfigError::meant).collect();
+        self.errors
+            .retain(|error| error.problem.text != MISSING || !meant.contains(&error.segments));
+        self
     }
 
     pub(super) fn push_duplicate(&mut self, location: ValuePointerRef<'_>) {
@@ -297,14 +316,14 @@ impl Error for ConfigErrors {}
 // Inlined, these show the compiler that reading never breaks off: derived code
 // becomes a third smaller.
 impl MergeWithError<Self> for ConfigErrors {
-    #[inline(always)]
+    #[inline]
     fn merge(errors: Option<Self>, other: Self, _: ValuePointerRef<'_>) -> ControlFlow<Self, Self> {
         ControlFlow::Continue(both(errors, other))
     }
 }
 
 impl MergeWithError<Problem> for ConfigErrors {
-    #[inline(always)]
+    #[inline]
     fn merge(
         errors: Option<Self>,
         other: Problem,
@@ -315,7 +334,7 @@ impl MergeWithError<Problem> for ConfigErrors {
 }
 
 impl DeserializeError for ConfigErrors {
-    #[inline(always)]
+    #[inline]
     fn error<V: IntoValue>(
         errors: Option<Self>,
         error: ErrorKind<'_, V>,

@@ -442,4 +442,109 @@ mod tests {
         );
         assert_eq!(string("\"a\\u0062\": 1"), Some(("ab".to_owned(), 9)));
     }
+
+    /// `serde_json` as the measure.
+    #[cfg(not(target_family = "wasm"))]
+    mod compared {
+        use proptest::prelude::*;
+        use serde_json::Value as Json;
+
+        use super::super::*;
+
+        fn same(ours: &Value, theirs: &Json) -> bool {
+            match (ours, theirs) {
+                (Value::Null, Json::Null) => true,
+                (Value::Boolean(ours), Json::Bool(theirs)) => ours == theirs,
+                (Value::String(ours), Json::String(theirs)) => ours == theirs,
+                (Value::List(ours), Json::Array(theirs)) => {
+                    ours.len() == theirs.len()
+                        && ours
+                            .iter()
+                            .zip(theirs)
+                            .all(|(ours, theirs)| same(ours, theirs))
+                }
+                (Value::Object(Object(ours)), Json::Object(theirs)) => {
+                    ours.len() == theirs.len()
+                        && ours.iter().all(|(key, ours)| {
+                            theirs.get(key).is_some_and(|theirs| same(ours, theirs))
+                        })
+                }
+                (Value::Unsigned(ours), Json::Number(theirs)) if theirs.is_u64() => {
+                    theirs.as_u64() == Some(*ours)
+                }
+                (Value::Negative(ours), Json::Number(theirs)) if theirs.is_i64() => {
+                    theirs.as_i64() == Some(*ours)
+                }
+                (ours, Json::Number(theirs)) => {
+                    let theirs = theirs.as_f64().unwrap();
+                    match (ours, number(theirs)) {
+                        (Value::Float(ours), Value::Float(theirs)) => {
+                            (ours - theirs).abs() <= theirs.abs() * 1e-14
+                        }
+                        (ours, theirs) => *ours == theirs,
+                    }
+                }
+                _ => false,
+            }
+        }
+
+        /// JSON, now and then with a piece missing.
+        fn text() -> impl Strategy<Value = String> {
+            let leaf = prop_oneof![
+                Just("null".to_owned()),
+                any::<bool>().prop_map(|value| value.to_string()),
+                any::<i64>().prop_map(|value| value.to_string()),
+                any::<u64>().prop_map(|value| value.to_string()),
+                "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?",
+                any::<String>().prop_map(|text| Json::from(text).to_string()),
+                "\"([a-z\"/ ]|\\\\[\"\\\\/bfnrt]|\\\\u[0-9a-fA-F]{4}|\\\\ud83d\\\\ude0[0-9]){0,5}\"",
+                "[-+0-9.eE]{1,6}",
+                "[a-z]{1,5}",
+            ];
+            let whole = leaf.prop_recursive(4, 24, 4, |inner| {
+                let entry = ("[a-c]{1,3}", inner.clone());
+                let entry = entry.prop_map(|(key, value)| format!("\"{key}\" : {value}"));
+                prop_oneof![
+                    prop::collection::vec(inner, 0..4)
+                        .prop_map(|values| format!("[{}]", values.join(" ,"))),
+                    prop::collection::vec(entry, 0..4)
+                        .prop_map(|entries| format!("{{{}}}", entries.join(",\n\t"))),
+                ]
+            });
+            (
+                whole,
+                any::<prop::sample::Index>(),
+                prop::bool::weighted(0.2),
+            )
+                .prop_map(|(mut text, at, cut)| {
+                    let starts: Vec<_> = text.char_indices().map(|(at, _)| at).collect();
+                    if cut && !starts.is_empty() {
+                        text.remove(*at.get(&starts));
+                    }
+                    text
+                })
+        }
+
+        proptest! {
+            #[test]
+            fn reads_what_serde_json_reads(text in text()) {
+                match (read(text.as_bytes()), serde_json::from_str::<Json>(&text)) {
+                    (Ok((ours, duplicates)), Ok(theirs)) => {
+                        prop_assert!(!duplicates.is_empty() || same(&ours, &theirs), "{ours:?}");
+                    }
+                    (Err(_), Err(_)) => {}
+                    (ours, theirs) => {
+                        let ours = ours.map(|(value, _)| value);
+                        prop_assert!(false, "{ours:?} {theirs:?}");
+                    }
+                }
+            }
+
+            #[test]
+            fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+                let theirs = serde_json::from_slice::<Json>(&bytes);
+                prop_assert_eq!(read(&bytes).is_ok(), theirs.is_ok());
+            }
+        }
+    }
 }

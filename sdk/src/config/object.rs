@@ -3,7 +3,7 @@
 
 use deserr::{Deserr, IntoValue, Map, Sequence, Value, ValuePointerRef};
 
-use super::error::{ConfigErrors, Problem};
+use super::error::{ConfigErrors, Problem, UNKNOWN};
 use super::text::{Got, help_with_names, wrong_type};
 
 /// What reads one entry or element.
@@ -43,7 +43,7 @@ pub(crate) fn fields<V: IntoValue>(
         if names.contains(&key) {
             return read(key, value, location);
         }
-        let problem = Problem::new("unknown field");
+        let problem = Problem::new(UNKNOWN);
         Err(ConfigErrors::at(
             location,
             match help_with_names(key, names) {

@@ -2,7 +2,7 @@
 
 use deserr::{IntoValue, Map, Value, ValuePointerRef};
 
-use super::error::{ConfigErrors, Problem};
+use super::error::{ConfigErrors, Problem, UNKNOWN};
 use super::text::{Got, help_with_names, wrong_type};
 
 /// Declares an enum that is written as an object with exactly one key, as Envoy
@@ -117,7 +117,7 @@ pub fn only_entry<V: IntoValue>(
 /// For [`one_of!`](crate::config::one_of).
 #[doc(hidden)]
 pub fn unknown_choice(key: &str, location: ValuePointerRef<'_>, keys: &[&str]) -> ConfigErrors {
-    let problem = Problem::new("unknown field");
+    let problem = Problem::new(UNKNOWN);
     ConfigErrors::at(
         location.push_key(key),
         match help_with_names(key, keys) {

@@ -2,7 +2,7 @@
 
 use deserr::{ErrorKind, IntoValue, Value, ValueKind, ValuePointerRef};
 
-use super::error::{ConfigErrors, Problem};
+use super::error::{ConfigErrors, MEANT, MISSING, Problem, UNKNOWN};
 
 /// Longer values are cut in messages.
 const SHOWN: usize = 60;
@@ -53,7 +53,7 @@ fn is_shown(char: char) -> bool {
 pub(crate) fn decimal(number: f64) -> Option<String> {
     // The formatting of floats of the standard library is 15 KB of module.
     let whole = number.trunc();
-    if !(whole.abs() < 1e15) {
+    if number.is_nan() || whole.abs() >= 1e15 {
         return None;
     }
     let fraction = ((number - whole).abs() * 1e9).round() as i64;
@@ -125,7 +125,7 @@ pub(super) fn help_with_names(word: &str, names: &[&str]) -> Option<String> {
         known.push_str(", …");
     }
     Some(match suggest(word, names.iter().copied()) {
-        Some(meant) => format!("did you mean `{meant}`? (known: {known})"),
+        Some(meant) => format!("{MEANT}{meant}`? (known: {known})"),
         None => format!("known: {known}"),
     })
 }
@@ -192,7 +192,14 @@ impl Got {
 
 /// `expected …, got …`, with a hint where a hint is to be had.
 pub(super) fn wrong_type(expected: &str, got: &Got) -> Problem {
-    Problem::new(format!("expected {expected}, got {}", got.shown()))
+    // Where a structure belongs, a string may be a credential put one level too
+    // high, and seeing it helps nobody.
+    let structure = expected.starts_with("an object") || expected.starts_with("a list");
+    let got = match got {
+        Got::String(_) if structure => got.named().to_owned(),
+        got => got.shown(),
+    };
+    Problem::new(format!("expected {expected}, got {got}"))
 }
 
 /// The same for the kinds of value that `deserr` names.
@@ -278,9 +285,9 @@ pub(super) fn problem_of<V: IntoValue>(error: ErrorKind<'_, V>) -> (Problem, Opt
         ErrorKind::IncorrectValueKind { actual, accepted } => {
             (wrong_kind(accepted, &Got::from(actual)), None)
         }
-        ErrorKind::MissingField { field } => (Problem::new("missing field"), Some(field)),
+        ErrorKind::MissingField { field } => (Problem::new(MISSING), Some(field)),
         ErrorKind::UnknownKey { key, accepted } => {
-            let problem = Problem::new("unknown field");
+            let problem = Problem::new(UNKNOWN);
             (
                 match help_with_names(key, accepted) {
                     Some(help) => problem.help(help),

@@ -35,7 +35,8 @@ thread_local! {
     static CURRENT: RefCell<Option<Rc<dyn Environment>>> = const { RefCell::new(None) };
 }
 
-/// Runs `work` with this environment as the [`current`] one.
+/// Runs `work` with this environment as the one that formats in a configuration
+/// are resolved in.
 pub fn within<T>(environment: Rc<dyn Environment>, work: impl FnOnce() -> T) -> T {
     let _restored = Restored(CURRENT.replace(Some(environment)));
     work()

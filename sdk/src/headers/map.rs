@@ -71,6 +71,9 @@ impl Map {
     }
 
     pub(super) fn append(&mut self, name: &str, value: &[u8]) {
+        // What was fetched is laid out by `count`: note it before `bytes` grows.
+        self.entries();
+        self.bytes.reserve(name.len().saturating_add(value.len()));
         let name = self.store(name.as_bytes());
         let value = self.store(value);
         self.entries().push(Entry { name, value });
@@ -136,14 +139,15 @@ impl Map {
 
     fn entries(&mut self) -> &mut Vec<Entry> {
         if self.changed.is_none() {
-            self.changed = Some(self.fetched().collect());
+            // Room for the change, and a few to follow.
+            let mut entries = Vec::with_capacity(self.count.saturating_add(4));
+            entries.extend(self.fetched());
+            self.changed = Some(entries);
         }
         self.changed.get_or_insert_with(Vec::new)
     }
 
     fn store(&mut self, bytes: &[u8]) -> Range<usize> {
-        // What was fetched is laid out by `count`: note it before `bytes` grows.
-        self.entries();
         let start = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
         start..self.bytes.len()

@@ -4,7 +4,7 @@ use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 
 use super::path_match::PATH_TESTS;
 use super::string::{COMPARISONS, StringMatch};
-use crate::config::{self, Bounded, ConfigErrors, Problem, exactly_one, object};
+use crate::config::{self, Bounded, ConfigErrors, MISSING, Problem, exactly_one, object};
 
 type Number = Bounded<{ i64::MIN }, { i64::MAX }>;
 
@@ -39,11 +39,11 @@ impl Fields {
             read.take(key, value, location)
         })
         .err();
-        // A value that is not an object is one error, not two.
-        let of_value = errors
-            .as_ref()
-            .is_some_and(|errors| errors.are_of(location));
-        if !of_value && let Err(error) = exactly_one(location, &given) {
+        // Where a field was wrong, it may be the test that is missing.
+        let several = given.iter().filter(|(_, given)| *given).count() > 1;
+        if (several || errors.is_none())
+            && let Err(error) = exactly_one(location, &given)
+        {
             ConfigErrors::add(&mut errors, error);
         }
         ConfigErrors::check(errors, read)
@@ -96,7 +96,7 @@ impl Fields {
         match given.find_map(|(how, text)| Some((how, text?))) {
             None => Ok(None),
             Some((how, text)) => match StringMatch::written(how, text, self.ignore_case) {
-                Ok(test) => Ok(Some(test)),
+                Ok(comparison) => Ok(Some(comparison)),
                 Err(problem) => Err(ConfigErrors::at(location.push_key(how), problem)),
             },
         }
@@ -127,10 +127,7 @@ fn range<V: IntoValue>(
         }
         (start, _) => {
             let missing = if start.is_none() { "start" } else { "end" };
-            Err(ConfigErrors::at(
-                location.push_key(missing),
-                "missing field",
-            ))
+            Err(ConfigErrors::at(location.push_key(missing), MISSING))
         }
     }
 }

@@ -6,7 +6,7 @@ use super::fields::Fields;
 use super::parameters::{cookies, query_parameters};
 use super::request::RequestView;
 use super::string::{COMPARISONS, StringMatch};
-use crate::config::{ConfigErrors, Problem, is_token, quoted};
+use crate::config::{ConfigErrors, MISSING, Problem, is_token, quoted};
 
 /// A test of all values of one name.
 #[derive(Debug, Clone)]
@@ -143,7 +143,7 @@ impl Named {
         let fields = Fields::read(value, location, &tests, others)?;
         let Some(name) = &fields.name else {
             let location = location.push_key("name");
-            return Err(ConfigErrors::at(location, "missing field"));
+            return Err(ConfigErrors::at(location, MISSING));
         };
         let test = match (fields.comparison(location)?, fields.range) {
             (Some(comparison), _) => Test::Text(comparison),

@@ -77,8 +77,37 @@ impl ValueSource for ResponseHeaders {
         Ok(None)
     }
 
+    /// What Envoy took from the request's headers it has forgotten with them:
+    /// that is read from the copy.
     fn attribute(&mut self, path: &Path) -> Result<Option<Cow<'_, [u8]>>> {
-        attribute(path)
+        let copy = self.request.as_ref();
+        match copy.and_then(|copy| of_request(path, |name| copy.get(name))) {
+            Some(value) => Ok(Some(Cow::Borrowed(value))),
+            None => attribute(path),
+        }
+    }
+}
+
+/// An attribute that is one of the request's headers, or part of one.
+fn of_request<'a>(path: &Path, header: impl Fn(&str) -> Option<&'a [u8]>) -> Option<&'a [u8]> {
+    let query = |path: &[u8]| path.iter().position(|byte| *byte == b'?');
+    match path.as_bytes() {
+        b"request\0path" => header(":path"),
+        b"request\0url_path" => {
+            let path = header(":path")?;
+            path.get(..query(path).unwrap_or(path.len()))
+        }
+        b"request\0query" => {
+            let path = header(":path")?;
+            path.get(query(path)?.checked_add(1)?..)
+        }
+        b"request\0host" => header(":authority"),
+        b"request\0scheme" => header(":scheme"),
+        b"request\0method" => header(":method"),
+        b"request\0referer" => header("referer"),
+        b"request\0useragent" => header("user-agent"),
+        b"request\0id" => header("x-request-id"),
+        _ => None,
     }
 }
 

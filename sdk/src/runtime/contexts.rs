@@ -1,0 +1,151 @@
+//! Which streams there are, and which configuration each belongs to.
+//!
+//! Nothing here calls a filter's code or the host: what a method takes away it
+//! gives back, for the caller to drop where a `Drop` may do as it likes.
+
+use std::rc::Rc;
+
+use hashbrown::HashMap;
+
+use crate::filter::HttpFilter;
+use crate::headers::RequestCopy;
+
+/// Streams remembered before it is worth asking the host which are left.
+const SWEEP_FROM: usize = 1_024;
+
+pub(super) struct Contexts<F: HttpFilter> {
+    /// One for each configuration: few, and one most of the time.
+    roots: Vec<Root<F>>,
+    /// The stream that came last. Many are over before the next one comes, and
+    /// never see the map.
+    newest: Option<(u32, Stream<F>)>,
+    older: HashMap<u32, Stream<F>>,
+    sweep_from: usize,
+}
+
+pub(super) struct Root<F> {
+    id: u32,
+    filter: Option<Rc<F>>,
+}
+
+pub(super) struct Stream<F: HttpFilter> {
+    pub(super) filter: Rc<F>,
+    /// `None` while a callback of the stream has it.
+    pub(super) state: Option<F::Stream>,
+    pub(super) request: Option<RequestCopy>,
+    pub(super) standing: Standing,
+}
+
+/// How a stream stands with its filter.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Its callbacks are made.
+    Open,
+    /// The filter has let it go: it passes.
+    Finished,
+    /// A local reply is on its way, through the response's callbacks.
+    Replied,
+    /// It is broken off, or no reply could be sent: nothing of it goes on.
+    Broken,
+}
+
+/// Filters that a new configuration has replaced.
+pub(super) type Former<F> = (Vec<Root<F>>, Option<Rc<F>>);
+
+impl<F: HttpFilter> Default for Contexts<F> {
+    fn default() -> Self {
+        Self {
+            roots: Vec::new(),
+            newest: None,
+            older: HashMap::new(),
+            sweep_from: SWEEP_FROM,
+        }
+    }
+}
+
+impl<F: HttpFilter> Contexts<F> {
+    pub(super) fn add_root(&mut self, id: u32) {
+        self.roots.push(Root { id, filter: None });
+    }
+
+    pub(super) fn remove_root(&mut self, id: u32) -> Option<Root<F>> {
+        let at = self.roots.iter().position(|root| root.id == id)?;
+        Some(self.roots.remove(at))
+    }
+
+    /// The filter of a configuration.
+    pub(super) fn filter(&self, root: u32) -> Option<Rc<F>> {
+        let root = self.roots.iter().find(|known| known.id == root)?;
+        root.filter.clone()
+    }
+
+    /// The filter of whatever configuration came last.
+    pub(super) fn last_filter(&self) -> Option<Rc<F>> {
+        self.roots.last()?.filter.clone()
+    }
+
+    /// Sets the filter of a configuration. `alone`: it replaces all others.
+    pub(super) fn set_filter(&mut self, root: u32, filter: Rc<F>, alone: bool) -> Former<F> {
+        let gone = if alone {
+            std::mem::take(&mut self.roots)
+        } else {
+            Vec::new()
+        };
+        let known = self.roots.iter_mut().find(|known| known.id == root);
+        let replaced = if let Some(known) = known {
+            known.filter.replace(filter)
+        } else {
+            let filter = Some(filter);
+            self.roots.push(Root { id: root, filter });
+            None
+        };
+        (gone, replaced)
+    }
+
+    /// The configurations but one.
+    pub(super) fn other_roots(&self, id: u32) -> Vec<u32> {
+        let ids = self.roots.iter().map(|root| root.id);
+        ids.filter(|root| *root != id).collect()
+    }
+
+    #[inline]
+    pub(super) fn insert(&mut self, id: u32, stream: Stream<F>) -> Option<Stream<F>> {
+        match self.newest.replace((id, stream)) {
+            None => None,
+            Some((former, stream)) if former == id => Some(stream),
+            Some((former, stream)) => self.older.insert(former, stream),
+        }
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, id: u32) -> Option<&mut Stream<F>> {
+        match &mut self.newest {
+            Some((newest, stream)) if *newest == id => Some(stream),
+            _ => self.older.get_mut(&id),
+        }
+    }
+
+    #[inline]
+    pub(super) fn remove(&mut self, id: u32) -> Option<Stream<F>> {
+        match self.newest.take_if(|(newest, _)| *newest == id) {
+            Some((_, stream)) => Some(stream),
+            None => self.older.remove(&id),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        let newest = usize::from(self.newest.is_some());
+        self.older.len().saturating_add(newest)
+    }
+
+    /// The streams to ask the host about, where there are many enough. Asking
+    /// is worth it again when there are twice as many as are left by then.
+    #[inline]
+    pub(super) fn to_sweep(&self) -> Option<Vec<u32>> {
+        (self.older.len() >= self.sweep_from).then(|| self.older.keys().copied().collect())
+    }
+
+    pub(super) fn swept(&mut self) {
+        self.sweep_from = self.older.len().saturating_mul(2).max(SWEEP_FROM);
+    }
+}
