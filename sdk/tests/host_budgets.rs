@@ -135,7 +135,10 @@ impl HttpFilter for Remembering {
 #[test]
 fn a_stream_that_is_remembered_costs_no_host_call_and_no_allocation_once_warm() {
     let host = Host::<Remembering>::configure("").unwrap();
-    let exchange = || host.exchange(Request::get("/")).upstream(Response::ok().body("x"));
+    let exchange = || {
+        host.exchange(Request::get("/"))
+            .upstream(Response::ok().body("x"))
+    };
     exchange();
 
     let warm = exchange();
@@ -150,7 +153,9 @@ fn the_counting_allocator_sees_what_a_guest_allocates() {
     host.set_log_level(0);
     host.load("").unwrap();
 
-    let exchange = host.exchange(Request::get("/").header("x-request-id", "1")).run();
+    let exchange = host
+        .exchange(Request::get("/").header("x-request-id", "1"))
+        .run();
 
     let spent = exchange.allocations_in(Callback::RequestHeaders);
     assert!(spent.count > 0 && spent.bytes >= 100, "{spent}");

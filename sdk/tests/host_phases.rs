@@ -99,13 +99,21 @@ fn changing() -> Host<Changing> {
 #[test]
 fn headers_are_bytes_and_keep_their_number() {
     let exchange = changing()
-        .exchange(Request::get("/?x=0").header("x-a", b"\xff\xfe").header("X-A", "").header("x-a", "1"))
+        .exchange(
+            Request::get("/?x=0")
+                .header("x-a", b"\xff\xfe")
+                .header("X-A", "")
+                .header("x-a", "1"),
+        )
         .run();
 
     let upstream = exchange.upstream();
     assert_eq!(upstream.path(), Some("/changed?x=1"));
     assert_eq!(upstream.values("x-a"), ["[2, 0, 1]", "second"]);
-    assert_eq!(upstream.headers.get("x-new"), Some(&[0xff, b'\t', 0x80][..]));
+    assert_eq!(
+        upstream.headers.get("x-new"),
+        Some(&[0xff, b'\t', 0x80][..])
+    );
     assert_eq!(exchange.response().header("x-status"), Some("200 to 1"));
 }
 
@@ -113,7 +121,12 @@ fn headers_are_bytes_and_keep_their_number() {
 fn a_body_is_read_and_replaced() {
     let exchange = changing()
         .exchange(Request::post("/").body("abc").body("def").body(""))
-        .upstream(Response::ok().body("h\u{e9}llo").body("again").header("content-length", "11"));
+        .upstream(
+            Response::ok()
+                .body("h\u{e9}llo")
+                .body("again")
+                .header("content-length", "11"),
+        );
 
     let upstream = exchange.upstream();
     assert_eq!(upstream.text(), "fedcba");
@@ -125,7 +138,12 @@ fn a_body_is_read_and_replaced() {
 fn trailers_are_changed() {
     let exchange = changing()
         .exchange(Request::post("/").body("abc").trailer("x-t", "1"))
-        .upstream(Response::ok().body("x").trailer("x-t", "1").trailer("x-u", "2"));
+        .upstream(
+            Response::ok()
+                .body("x")
+                .trailer("x-t", "1")
+                .trailer("x-u", "2"),
+        );
 
     // The filter waits for an end that the body does not have: with trailers to
     // come, it is theirs.
@@ -137,7 +155,9 @@ fn trailers_are_changed() {
 #[test]
 fn a_thousand_headers_and_a_big_one_pass() {
     let headers = (0..1_000).map(|n| (format!("x-{n}"), "v".repeat(n % 50)));
-    let request = Request::get("/").headers(headers).header("x-a", "v".repeat(60 * 1024));
+    let request = Request::get("/")
+        .headers(headers)
+        .header("x-a", "v".repeat(60 * 1024));
 
     let exchange = changing().exchange(request).run();
 
@@ -157,7 +177,11 @@ fn a_header_map_that_is_none_refuses_the_request() {
     ];
     for bytes in malformed {
         let host = changing();
-        host.answer_nth("proxy_get_header_map_pairs", 1, Answer::Bytes(bytes.to_vec()));
+        host.answer_nth(
+            "proxy_get_header_map_pairs",
+            1,
+            Answer::Bytes(bytes.to_vec()),
+        );
         let exchange = host.exchange(Request::get("/")).run();
 
         assert_eq!(exchange.outcome, Outcome::Replied, "{bytes:?}");
@@ -199,14 +223,21 @@ fn where_no_reply_can_be_sent_the_stream_is_reset_and_else_held() {
     host.answer("proxy_get_header_map_pairs", Answer::Status(10));
     host.answer("proxy_send_local_response", Answer::Status(10));
     let reset = host.exchange(Request::get("/")).run();
-    assert_eq!((reset.outcome, reset.upstream_began), (Outcome::Reset, false));
+    assert_eq!(
+        (reset.outcome, reset.upstream_began),
+        (Outcome::Reset, false)
+    );
 
     host.answer("proxy_close_stream", Answer::Status(10));
     let mut held = host.stream(Request::post("/").body("x"));
     assert_eq!(held.send_request(), Progress::Paused);
     let held = held.end();
     assert_eq!((held.outcome, held.upstream_began), (Outcome::Held, false));
-    assert_eq!(held.counted("changing.errors"), 2, "the failure, and the reply's");
+    assert_eq!(
+        held.counted("changing.errors"),
+        2,
+        "the failure, and the reply's"
+    );
 }
 
 /// Tells in headers what it knows of a request.
@@ -230,14 +261,22 @@ impl HttpFilter for Telling {
         let time = request.attribute(attributes::REQUEST_TIME)?;
         let now = legation::clock::now()?;
         let lines = [
-            told(request.attribute(attributes::REQUEST_QUERY)?.map(String::from_utf8)),
+            told(
+                request
+                    .attribute(attributes::REQUEST_QUERY)?
+                    .map(String::from_utf8),
+            ),
             told(request.attribute(attributes::SOURCE_PORT)?),
             told(request.source_ip()?),
             told(request.attribute(attributes::CONNECTION_MTLS)?),
             told(request.attribute(attributes::CONNECTION_TLS_VERSION)?),
             told(request.attribute(attributes::RESPONSE_CODE)?),
             told(time.and_then(|time| now.duration_since(time).ok())),
-            told(request.attribute_bytes("xds.cluster_name")?.map(String::from_utf8)),
+            told(
+                request
+                    .attribute_bytes("xds.cluster_name")?
+                    .map(String::from_utf8),
+            ),
         ];
         for line in lines {
             request.headers().append(&X_A, line)?;
@@ -276,9 +315,14 @@ fn attributes_are_typed() {
 fn an_attribute_of_the_wrong_size_is_an_error() {
     let host = Host::<Telling>::configure("").unwrap();
     for bytes in [vec![], vec![1], vec![0; 7], vec![0; 9]] {
-        let exchange = host.exchange(Request::get("/").attribute("source.port", bytes)).run();
+        let exchange = host
+            .exchange(Request::get("/").attribute("source.port", bytes))
+            .run();
         assert_eq!(exchange.status(), 500);
-        assert_eq!(exchange.failures, ["host call proxy_get_property: malformed answer"]);
+        assert_eq!(
+            exchange.failures,
+            ["host call proxy_get_property: malformed answer"]
+        );
     }
 }
 
@@ -317,7 +361,8 @@ impl HttpFilter for Observing {
     fn on_request_headers(&self, (): &mut (), request: &mut RequestHeaders) -> Result<Flow> {
         self.requests.increment();
         self.open.add(1);
-        self.sizes.record(request.path()?.map_or(0, <[u8]>::len) as u64);
+        self.sizes
+            .record(request.path()?.map_or(0, <[u8]>::len) as u64);
         log::debug!(size = 3, name = "a\"b"; "headers");
         Ok(Flow::Continue)
     }
@@ -407,7 +452,12 @@ fn log_lines_are_json_with_request_and_trace_id() {
         .into_iter()
         .enumerate()
     {
-        let expected = (level.to_owned(), message.to_owned(), id.clone(), trace.clone());
+        let expected = (
+            level.to_owned(),
+            message.to_owned(),
+            id.clone(),
+            trace.clone(),
+        );
         assert_eq!(told[at], expected);
     }
     let first = &exchange.log[0];
@@ -434,8 +484,16 @@ fn the_log_level_is_read_again_on_a_tick_and_after_many_streams() {
     let streams = (0..1_100).position(|_| {
         let calls = host.calls().len();
         host.exchange(Request::get("/")).run();
-        host.calls()[calls..].iter().any(|call| call.name == "proxy_get_log_level")
+        host.calls()[calls..]
+            .iter()
+            .any(|call| call.name == "proxy_get_log_level")
     });
     assert!(streams.is_some(), "read after many streams");
-    assert_eq!(host.exchange(Request::get("/")).run().calls().count("proxy_log"), 0);
+    assert_eq!(
+        host.exchange(Request::get("/"))
+            .run()
+            .calls()
+            .count("proxy_log"),
+        0
+    );
 }

@@ -16,6 +16,8 @@ mod pure {
     mod paths;
     #[cfg(not(target_family = "wasm"))]
     mod properties;
+    mod refusals;
     mod request;
+    mod spellings;
     mod values;
 }

@@ -111,9 +111,15 @@ impl<F: HttpFilter> Contexts<F> {
     #[inline]
     pub(super) fn insert(&mut self, id: u32, stream: Stream<F>) -> Option<Stream<F>> {
         match self.newest.replace((id, stream)) {
-            None => None,
             Some((former, stream)) if former == id => Some(stream),
-            Some((former, stream)) => self.older.insert(former, stream),
+            former => {
+                // A host that uses a number twice leaves no second stream under it.
+                let stale = self.older.remove(&id);
+                if let Some((former, stream)) = former {
+                    self.older.insert(former, stream);
+                }
+                stale
+            }
         }
     }
 

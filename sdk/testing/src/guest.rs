@@ -114,7 +114,8 @@ impl Entry {
     /// Whether a module of these callbacks exports the entry point.
     pub(crate) fn is_exported(&self, callbacks: Callbacks) -> bool {
         callbacks.contains(match self.callback {
-            Callback::ContextCreate | Callback::Delete => Callbacks::CONTEXTS,
+            Callback::ContextCreate => Callbacks::CREATE,
+            Callback::Delete => Callbacks::DELETE,
             Callback::Configure => Callbacks::NONE,
             Callback::Tick => Callbacks::TICK,
             Callback::RequestHeaders => Callbacks::REQUEST_HEADERS,

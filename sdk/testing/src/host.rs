@@ -347,7 +347,7 @@ impl<F: HttpFilter> Host<F> {
             return None;
         }
         let runtime = &self.runtime;
-        Some(self.machine.enter(entry.context, entry.callback, || match door {
+        Some(self.machine.make(entry, || match door {
             Door::Pruned => entry.call(runtime),
             Door::Dispatcher => entry.dispatch(runtime),
         }))

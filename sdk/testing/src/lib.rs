@@ -4,6 +4,7 @@
 pub mod allocations;
 mod abi;
 mod call;
+pub mod chaos;
 mod exchange;
 mod guest;
 mod headers;
@@ -12,6 +13,7 @@ mod local_reply;
 mod log;
 mod machine;
 mod message;
+pub mod scenario;
 mod stream;
 
 pub use allocations::Allocations;

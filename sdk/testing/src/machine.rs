@@ -13,6 +13,7 @@ use std::rc::Rc;
 
 use crate::allocations::{self, Allocations};
 use crate::call::{Answer, Call, Callback, Made, Served, Shape, status};
+use crate::guest::Entry;
 use crate::headers::{self, HeaderList, Kind};
 use crate::log::LogLine;
 
@@ -27,9 +28,14 @@ pub(crate) use stream::{
 /// 2024-01-01T00:00:00Z, in nanoseconds since 1970.
 const START: u64 = 1_704_067_200_000_000_000;
 
-/// What answers in the host's place when every call is disturbed.
+/// What answers in the host's place when every call is disturbed, and sees what
+/// the callbacks return.
 pub(crate) trait Disturb {
     fn answer(&self, machine: &Machine, call: &Call<'_>) -> Served;
+
+    fn entered(&self, entry: &Entry);
+
+    fn returned(&self, entry: &Entry, verdict: Option<Verdict>, action: u32);
 }
 
 type Foreign = Rc<dyn Fn(&[u8]) -> Result<Vec<u8>, u32>>;
@@ -137,6 +143,20 @@ impl Machine {
         })
     }
 
+    /// Makes a callback: what it returned.
+    pub(crate) fn make(self: &Rc<Self>, entry: Entry, guest: impl FnOnce() -> u32) -> u32 {
+        if let Some(disturb) = self.disturb() {
+            disturb.entered(&entry);
+        }
+        let outer = self.verdict.replace(None);
+        let action = self.enter(entry.context, entry.callback, guest);
+        let verdict = self.verdict.replace(outer);
+        if let Some(disturb) = self.disturb() {
+            disturb.returned(&entry, verdict, action);
+        }
+        action
+    }
+
     /// Runs a piece of the guest, about a context.
     pub(crate) fn enter<T>(
         self: &Rc<Self>,
@@ -159,8 +179,7 @@ impl Machine {
 
     fn call(&self, call: &Call<'_>) -> Served {
         self.state.borrow_mut().note(call);
-        let disturb = self.disturb.borrow().clone();
-        if let Some(disturb) = disturb {
+        if let Some(disturb) = self.disturb() {
             return disturb.answer(self, call);
         }
         let answer = Script::decide(&self.script, call);
@@ -205,6 +224,10 @@ impl Machine {
         self.state.borrow_mut().serve(call)
     }
 
+    fn disturb(&self) -> Option<Rc<dyn Disturb>> {
+        self.disturb.borrow().clone()
+    }
+
     pub(crate) fn set_disturb(&self, disturb: Option<Rc<dyn Disturb>>) {
         *self.disturb.borrow_mut() = disturb;
     }
@@ -213,11 +236,6 @@ impl Machine {
         let mut state = self.state.borrow_mut();
         state.next_context += 1;
         state.next_context
-    }
-
-    /// Looks at, or changes, what the host knows of a stream.
-    pub(crate) fn stream<T>(&self, id: u32, look: impl FnOnce(&mut StreamState) -> T) -> Option<T> {
-        self.state.borrow_mut().streams.get_mut(&id).map(look)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::headers::HeaderList;
 use crate::host::{Host, Root, nul_joined};
 use crate::machine::{
     Action, Direction, LocalReply, REQUEST_HEADERS, REQUEST_TRAILERS, RESPONSE_HEADERS,
-    RESPONSE_TRAILERS, StreamState, Verdict,
+    RESPONSE_TRAILERS, StreamState,
 };
 use crate::message::{Message, Request, Response};
 
@@ -48,8 +48,6 @@ pub struct Stream<'h, F: HttpFilter> {
     held: [Option<Vec<u8>>; 2],
     resumed: [bool; 2],
     outcome: Option<Outcome>,
-    /// What the filter returned in the last callback, if not that all is well.
-    pub(crate) verdict: Option<Verdict>,
     ended: bool,
     before: Before,
 }
@@ -104,7 +102,6 @@ impl<'h, F: HttpFilter> Stream<'h, F> {
             held: [None, None],
             resumed: [false, false],
             outcome: None,
-            verdict: None,
             ended: false,
             before,
         }
@@ -320,14 +317,12 @@ impl<'h, F: HttpFilter> Stream<'h, F> {
     /// on: a filter that has asked for a local reply is stopped, whatever it
     /// returned.
     fn callback(&mut self, callback: Callback, number: usize, end: bool) -> u32 {
-        self.host.machine.verdict.set(None);
         let action = self.host.enter(Entry {
             callback,
             context: self.id,
             number,
             end,
         });
-        self.verdict = self.host.machine.verdict.take();
         let stopped = self.state(|state| std::mem::take(&mut state.stopped));
         match action {
             _ if stopped => PAUSE,

@@ -105,14 +105,13 @@ fn tells_every_mistake_with_its_path_and_place() {
     assert_eq!(
         lines(text),
         [
-            "rules[0].name: missing field (line 3, column 5)",
             "rules[0].nme: unknown field; did you mean `name`? (known: name, set, key, from) (line 3, column 6)",
             "rules[0].set.x-a: expected a string, got the number 1; put it in quotes (line 3, column 26)",
             "rules[0].set.:path: \":path\" is a pseudo-header, not a header; it is part of the request line (method, path, host) and is not reached this way (line 3, column 36)",
             "rules[0].set.X-B: an empty list; name at least one, or leave the field out (line 3, column 50)",
             "rules[1].from: only one of these may be given: header, parameter (line 4, column 18)",
             "rules[1].key: expected a string, got a number (line 4, column 61)",
-            "rules[2]: expected an object, got the string \"rule\" (line 5, column 5)",
+            "rules[2]: expected an object, got a string (line 5, column 5)",
             "mode: unknown value \"reprot\"; did you mean `report`? (known: enforce, report) (line 7, column 3)",
             "limit: out of range: 256, at most 255 allowed (line 8, column 3)",
             "limit: duplicate key; it is given more than once in this object (line 9, column 3)",
@@ -142,7 +141,7 @@ fn says_where_text_stops_being_json() {
     let [line] = lines("{\n \"rules\": [,]\n}").try_into().unwrap();
 
     assert!(
-        line.starts_with("configuration: not JSON: expected value"),
+        line.starts_with("configuration: not JSON: expected a value"),
         "{line}"
     );
     assert!(line.ends_with("(line 2, column 12)"), "{line}");
@@ -201,9 +200,45 @@ fn never_shows_a_secret() {
         r#"{"rules": [{"name": "a", "key": ["123454321"]}]}"#,
         r#"{"rules": [{"name": "a", "key": {"123454321": 1}}]}"#,
         r#"{"rules": [{"name": "a", "key": true}, {"key": "123454321", "nam": "123454321"}]}"#,
+        r#"{"rules": "123454321"}"#,
+        r#"{"rules": [{"name": "a", "from": "123454321", "set": "123454321"}]}"#,
     ] {
         let text = lines(text).join("\n");
         assert!(!text.contains("123454321"), "{text}");
         assert!(!text.contains("true"), "{text}");
     }
+}
+
+/// The bytes of a `google.protobuf.Struct`, as Envoy hands them over.
+#[wasm_bindgen_test(unsupported = test)]
+fn reads_a_struct_as_its_json() {
+    let field = |number: u8, bytes: &[u8]| {
+        let length = u8::try_from(bytes.len()).unwrap();
+        [&[(number << 3) | 2, length], bytes].concat()
+    };
+    let entry =
+        |key: &str, value: &[u8]| field(1, &[field(1, key.as_bytes()), field(2, value)].concat());
+    let text = |text: &str| field(3, text.as_bytes());
+    let number = |number: f64| [&[0x11][..], &number.to_le_bytes()].concat();
+    let rules = |rule: &[u8]| entry("rules", &field(6, &field(1, &field(5, rule))));
+
+    let right = [
+        rules(&entry("name", &text("a"))),
+        entry("limit", &number(7.0)),
+    ]
+    .concat();
+    let config: Config = config::parse(&right).unwrap();
+    assert_eq!((config.rules.len(), config.limit), (1, 7));
+
+    let wrong = [
+        rules(&entry("nme", &text("a"))),
+        entry("limit", &number(7.5)),
+    ]
+    .concat();
+    let errors = config::parse::<Config>(&wrong).unwrap_err();
+    assert_eq!(
+        errors.to_string(),
+        "limit: expected a whole number, got the number 7.5\n\
+         rules[0].nme: unknown field; did you mean `name`? (known: name, set, key, from)"
+    );
 }

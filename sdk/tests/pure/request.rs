@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::IpAddr;
 
+use legation::config;
 use legation::format::{ValueSource, attributes};
 use legation::matcher::{Matcher, Request, RequestView};
 
@@ -102,4 +103,25 @@ impl ValueSource for Fake {
         let value = self.attributes.get(path.as_bytes());
         Ok(value.map(|value| value.as_slice().into()))
     }
+}
+
+pub(super) fn matcher(text: &str) -> Matcher {
+    config::parse(text.as_bytes()).unwrap_or_else(|errors| panic!("{text}: {errors}"))
+}
+
+/// Each request with what is expected of it.
+#[track_caller]
+pub(super) fn table(text: &str, requests: &mut [(Fake, bool)]) {
+    let matcher = matcher(text);
+    for (request, expected) in requests {
+        assert_eq!(request.passes(&matcher), *expected, "{text}: {request:?}");
+    }
+}
+
+pub(super) fn paths(text: &str, taken: &[&str], not: &[&str]) {
+    let with = |paths: &[&str], expected| {
+        let requests = paths.iter().map(|path| (Fake::get(path), expected));
+        requests.collect::<Vec<_>>()
+    };
+    table(text, &mut [with(taken, true), with(not, false)].concat());
 }

@@ -1,0 +1,163 @@
+//! Filters on a host that lies: nothing panics, leaks or lets through what it
+//! should not.
+
+use http::HeaderName;
+use legation::config::{ConfigErrors, NoConfig};
+use legation::metrics::Counter;
+use legation::{
+    Configure, Error, Flow, HttpFilter, LocalReply, RequestBody, RequestHeaders, RequestTrailers,
+    ResponseBody, ResponseHeaders, ResponseTrailers, Result, StreamLog, attributes,
+};
+use legation_testing::chaos;
+
+const X_A: HeaderName = HeaderName::from_static("x-a");
+const X_B: HeaderName = HeaderName::from_static("x-b");
+
+/// Uses every service of every phase.
+struct Busy {
+    requests: Counter,
+}
+
+/// Calls the host when it is made and when it is dropped.
+struct Noisy(u64);
+
+impl Default for Noisy {
+    fn default() -> Self {
+        log::info!("made");
+        Self(0)
+    }
+}
+
+impl Drop for Noisy {
+    fn drop(&mut self) {
+        log::info!(seen = self.0; "dropped");
+    }
+}
+
+#[legation::filter]
+impl HttpFilter for Busy {
+    const NAME: &'static str = "busy";
+    type Config = NoConfig;
+    type Stream = Noisy;
+
+    fn configure(_: NoConfig, host: &mut Configure) -> Result<Self, ConfigErrors> {
+        host.tick_every(std::time::Duration::from_secs(1));
+        Ok(Self {
+            requests: host.counter("requests"),
+        })
+    }
+
+    fn on_request_headers(&self, seen: &mut Noisy, request: &mut RequestHeaders) -> Result<Flow> {
+        self.requests.increment();
+        seen.0 += 1;
+        if request.method()? == Some(b"CONNECT") {
+            return Ok(LocalReply::new(403).header("x-a", "1").body("no").into());
+        }
+        if request.headers().get_unique("x-b")?.is_some() {
+            return Err(Error::other("x-b is not wanted"));
+        }
+        request.source_ip()?;
+        request.attribute(attributes::CONNECTION_ID)?;
+        request.attribute(attributes::REQUEST_TIME)?;
+        let path = request.path()?.unwrap_or_default().to_vec();
+        request.headers().set(&X_A, path)?;
+        request.headers().append(&X_A, "2")?;
+        request.headers().remove(&X_B)?;
+        request.headers().peek("cookie")?;
+        let now = legation::clock::now()?;
+        log::info!(now:?; "request");
+        Ok(Flow::Continue)
+    }
+
+    fn on_request_body(&self, seen: &mut Noisy, request: &mut RequestBody) -> Result<Flow> {
+        seen.0 += request.size() as u64;
+        if !request.is_end_of_stream() {
+            return Ok(Flow::Pause);
+        }
+        let bytes = request.read(0, request.size())?;
+        request.replace(&bytes)?;
+        Ok(Flow::Continue)
+    }
+
+    fn on_request_trailers(&self, _: &mut Noisy, request: &mut RequestTrailers) -> Result<Flow> {
+        request.trailers().set(&X_A, "1")?;
+        Ok(Flow::Continue)
+    }
+
+    fn on_response_headers(&self, _: &mut Noisy, response: &mut ResponseHeaders) -> Result<Flow> {
+        if response.status()? == Some(418) {
+            return Ok(LocalReply::new(502).into());
+        }
+        response.headers().append(&X_B, "1")?;
+        Ok(Flow::Continue)
+    }
+
+    fn on_response_body(&self, _: &mut Noisy, response: &mut ResponseBody) -> Result<Flow> {
+        response.replace(b"other")?;
+        Ok(Flow::Continue)
+    }
+
+    fn on_response_trailers(&self, _: &mut Noisy, response: &mut ResponseTrailers) -> Result<Flow> {
+        response.trailers().len()?;
+        Ok(Flow::Continue)
+    }
+
+    fn on_log(&self, seen: &mut Noisy, _: &mut StreamLog) {
+        log::warn!(seen = seen.0; "over");
+    }
+
+    fn on_done(&self, seen: &mut Noisy) {
+        seen.0 = 0;
+    }
+
+    fn on_tick(&self) {
+        log::info!("tick");
+    }
+}
+
+/// Remembers nothing and has no contexts.
+struct Stateless;
+
+#[legation::filter]
+impl HttpFilter for Stateless {
+    const NAME: &'static str = "stateless";
+    type Config = NoConfig;
+    type Stream = ();
+
+    fn configure(_: NoConfig, _: &mut Configure) -> Result<Self, ConfigErrors> {
+        Ok(Self)
+    }
+
+    fn on_request_headers(&self, (): &mut (), request: &mut RequestHeaders) -> Result<Flow> {
+        if request.headers().contains("authorization")? {
+            Ok(Flow::Continue)
+        } else {
+            Ok(LocalReply::new(401).into())
+        }
+    }
+}
+
+#[test]
+fn a_busy_filter_survives_a_hundred_thousand_lies() {
+    let report = chaos::run::<Busy>("{}", 100_000, 1);
+
+    assert!(report.lies > 100_000, "{report}");
+    assert!(report.reentered > 10_000, "{report}");
+    assert!(report.let_through > 10_000, "{report}");
+    assert!(report.failures > 10_000, "{report}");
+}
+
+#[test]
+fn a_filter_without_contexts_survives_them_too() {
+    let report = chaos::run::<Stateless>("", 20_000, 2);
+    assert!(
+        report.refused > 1_000 && report.let_through > 1_000,
+        "{report}"
+    );
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    let run = || chaos::run::<Busy>("{}", 300, 3);
+    assert_eq!(run(), run());
+}
