@@ -1,0 +1,126 @@
+//! Which changes of one block get in each other's way.
+
+use deserr::ValuePointerRef;
+use legation::config::{ConfigErrors, Problem};
+
+use super::name::Name;
+
+/// Where a name stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Remove,
+    RenamedFrom,
+    RenamedTo,
+    Set,
+    OverwriteIfExists,
+    AddIfAbsent,
+    Append,
+}
+
+impl Place {
+    fn field(self) -> &'static str {
+        match self {
+            Self::Remove => "remove",
+            Self::RenamedFrom | Self::RenamedTo => "rename",
+            Self::Set => "set",
+            Self::OverwriteIfExists => "overwrite_if_exists",
+            Self::AddIfAbsent => "add_if_absent",
+            Self::Append => "append",
+        }
+    }
+
+    /// What to do about a name that stood in this place last, or `None` where
+    /// the two make sense together.
+    fn conflict(self, last: Self) -> Option<&'static str> {
+        use Place::{AddIfAbsent, Append, OverwriteIfExists, Remove, RenamedFrom, RenamedTo, Set};
+        match (last, self) {
+            // The old name gets a new value; the new name is cleared first, or
+            // has a default, or gets one value more. Renames among themselves
+            // were looked at when they were read.
+            (RenamedFrom, Set)
+            | (Remove, RenamedTo)
+            | (RenamedTo, AddIfAbsent | Append)
+            | (RenamedFrom | RenamedTo, RenamedFrom | RenamedTo) => None,
+            (Remove, Remove) => Some("name it once"),
+            (Remove, RenamedFrom) => {
+                Some("it is removed before it could be renamed: take it out of `remove`")
+            }
+            (Remove, Set) => {
+                Some("`set` leaves nothing of what was there: take it out of `remove`")
+            }
+            (Remove | RenamedFrom, OverwriteIfExists) => {
+                Some("by then it is not there to be overwritten")
+            }
+            (Remove | RenamedFrom, AddIfAbsent | Append) => {
+                Some("by then it is not there: write `set`")
+            }
+            (RenamedTo, Set | OverwriteIfExists) => Some("what was renamed would be lost"),
+            _ => Some("write it once; several values of one header are a list"),
+        }
+    }
+}
+
+/// The names of a block as they are read, and what is wrong with them.
+pub(super) struct Checks<'a> {
+    at: ValuePointerRef<'a>,
+    noted: Vec<(Place, &'a Name)>,
+    errors: Option<ConfigErrors>,
+}
+
+impl<'a> Checks<'a> {
+    pub(super) fn new(at: ValuePointerRef<'a>) -> Self {
+        Self {
+            at,
+            noted: Vec::new(),
+            errors: None,
+        }
+    }
+
+    /// Notes a name, and the key it stands at or under.
+    pub(super) fn note(&mut self, place: Place, name: &'a Name, key: Option<&Name>) {
+        let last = self.noted.iter().rev().find(|(_, other)| *other == name);
+        let conflict = last.and_then(|(last, _)| Some((*last, place.conflict(*last)?)));
+        if let Some((last, help)) = conflict {
+            let problem = if last == place {
+                format!("`{name}` is named twice")
+            } else {
+                format!("`{name}` stands under `{}` too", last.field())
+            };
+            self.add(place, key, Problem::new(problem).help(help));
+        }
+        self.noted.push((place, name));
+    }
+
+    /// Notes that a value under this name is empty.
+    pub(super) fn empty_value(&mut self, place: Place, name: &Name) {
+        let help = match place {
+            Place::Set => "to be rid of the header, put it under `remove`",
+            _ => "an empty value adds nothing, unless `keep_empty_value: true` stands beside",
+        };
+        self.add(
+            place,
+            Some(name),
+            Problem::new("the value is empty").help(help),
+        );
+    }
+
+    /// What is wrong with the block.
+    pub(super) fn done(mut self) -> Option<ConfigErrors> {
+        if self.noted.is_empty() {
+            let problem = Problem::new("nothing is changed here").help(
+                "name headers under `remove`, `rename`, `set`, `overwrite_if_exists`, `add_if_absent` or `append`",
+            );
+            ConfigErrors::add(&mut self.errors, ConfigErrors::at(self.at, problem));
+        }
+        self.errors
+    }
+
+    fn add(&mut self, place: Place, key: Option<&Name>, problem: Problem) {
+        let field = self.at.push_key(place.field());
+        let error = match key {
+            Some(key) => ConfigErrors::at(field.push_key(key.written()), problem),
+            None => ConfigErrors::at(field, problem),
+        };
+        ConfigErrors::add(&mut self.errors, error);
+    }
+}

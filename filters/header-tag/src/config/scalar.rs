@@ -1,0 +1,213 @@
+//! Values: labels, statuses, and what headers are set to.
+
+use std::fmt;
+
+use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
+use legation::config::{ConfigErrors, OneOrMany, Problem, string};
+use legation::format::{Format, Uses};
+
+/// Longer names make unwieldy counters.
+const LONGEST_LABEL: usize = 64;
+
+/// What a rule is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label(String);
+
+impl Label {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The first word of the counters' names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatPrefix(String);
+
+impl StatPrefix {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Deserr<ConfigErrors> for Label {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, ConfigErrors> {
+        let text = string(value, location, "a name")?;
+        if !is_word(&text) || text.len() > LONGEST_LABEL {
+            let problem = Problem::new(format!(
+                "a name is 1 to {LONGEST_LABEL} characters from A-Z, a-z, 0-9, `_` and `-`"
+            ))
+            .help("it becomes part of a counter's name, where other characters have a meaning");
+            return Err(ConfigErrors::at(location, problem));
+        }
+        Ok(Self(text))
+    }
+}
+
+impl Deserr<ConfigErrors> for StatPrefix {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, ConfigErrors> {
+        let text = string(value, location, "the first word of the counters' names")?;
+        if !text.split('.').all(is_word) || text.len() > LONGEST_LABEL {
+            let problem = Problem::new(format!(
+                "a prefix is 1 to {LONGEST_LABEL} characters: words of A-Z, a-z, 0-9, `_` and `-`, joined by `.`"
+            ));
+            return Err(ConfigErrors::at(location, problem));
+        }
+        Ok(Self(text))
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    let is_word_byte = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    !text.is_empty() && text.bytes().all(is_word_byte)
+}
+
+/// What a header is made of, on one side.
+macro_rules! value {
+    ($(#[$doc:meta])* $value:ident, $check:ident) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $value {
+            format: Format,
+            written_empty: bool,
+        }
+
+        impl $value {
+            /// Whether nothing was written, as distinct from what came out of
+            /// the environment empty.
+            pub(super) fn is_written_empty(&self) -> bool {
+                self.written_empty
+            }
+        }
+
+        impl From<$value> for Format {
+            fn from(value: $value) -> Self {
+                value.format
+            }
+        }
+
+        impl Deserr<ConfigErrors> for $value {
+            fn deserialize_from_value<V: IntoValue>(
+                value: Value<V>,
+                location: ValuePointerRef<'_>,
+            ) -> Result<Self, ConfigErrors> {
+                let written_empty = matches!(&value, Value::String(text) if text.trim().is_empty());
+                let format = Format::deserialize_from_value(value, location)?;
+                match $check(format.uses()) {
+                    None => Ok(Self { format, written_empty }),
+                    Some(problem) => Err(ConfigErrors::at(location, problem)),
+                }
+            }
+        }
+    };
+}
+
+value! {
+    /// What a request's header is made of: a format without the response.
+    RequestValue, check_request_uses
+}
+
+value! {
+    /// What a response's header is made of: a format without trailers.
+    ResponseValue, check_response_uses
+}
+
+fn check_request_uses(uses: Uses) -> Option<Problem> {
+    let uses_response = uses.response_headers || uses.response_trailers || uses.response_attributes;
+    uses_response.then(|| {
+        Problem::new("a request's header cannot be made from the response")
+            .help("there is none yet: put it under `response`")
+    })
+}
+
+fn check_response_uses(uses: Uses) -> Option<Problem> {
+    uses.response_trailers.then(|| {
+        Problem::new("a header cannot be made from the trailers")
+            .help("they arrive after the body, when the headers are on their way")
+    })
+}
+
+/// Statuses of a response: codes, and classes of them.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Statuses(Vec<StatusRange>);
+
+impl Statuses {
+    /// Whether they are not given, so that any response will do.
+    pub fn is_any(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether this status is one of them.
+    pub fn contains(&self, status: u16) -> bool {
+        self.is_any()
+            || self
+                .0
+                .iter()
+                .any(|range| (range.first..=range.last).contains(&status))
+    }
+}
+
+impl Deserr<ConfigErrors> for Statuses {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, ConfigErrors> {
+        let ranges = OneOrMany::<StatusRange>::deserialize_from_value(value, location)?;
+        Ok(Self(ranges.into_iter().collect()))
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct StatusRange {
+    first: u16,
+    last: u16,
+}
+
+impl StatusRange {
+    fn read(text: &str) -> Option<Self> {
+        if let Some(class) = text.strip_suffix("xx") {
+            let class: u16 = class.parse().ok().filter(|class| (1..=5).contains(class))?;
+            let first = class.saturating_mul(100);
+            return Some(Self {
+                first,
+                last: first.saturating_add(99),
+            });
+        }
+        let code = text
+            .parse()
+            .ok()
+            .filter(|code| (100..=599).contains(code))?;
+        Some(Self {
+            first: code,
+            last: code,
+        })
+    }
+}
+
+impl Deserr<ConfigErrors> for StatusRange {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, ConfigErrors> {
+        const EXPECTED: &str = "a status from 100 to 599, or a class of them such as \"5xx\"";
+        let text = match value {
+            Value::Integer(code) => code.to_string(),
+            other => string(other, location, EXPECTED)?,
+        };
+        Self::read(&text)
+            .ok_or_else(|| ConfigErrors::at(location, format!("expected {EXPECTED}, got {text:?}")))
+    }
+}

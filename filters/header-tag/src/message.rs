@@ -1,0 +1,96 @@
+//! What rules read and change: a message with headers.
+
+use legation::format::ValueSource;
+use legation::headers::HeadersMut;
+use legation::http::HeaderName;
+use legation::{RequestHeaders, ResponseHeaders, Result};
+
+/// A request or a response. All that is decided goes through this trait, so
+/// that it can be tried on a message made of nothing but memory.
+///
+/// What a value takes from the request, a response has from its request's copy.
+pub(crate) trait Message: ValueSource {
+    /// Whether a header is there. `alone`: nothing else of the message is read.
+    fn contains(&mut self, name: &HeaderName, alone: bool) -> Result<bool, Self::Error>;
+
+    /// Hands over each value of a header.
+    fn each_value(
+        &mut self,
+        name: &HeaderName,
+        take: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), Self::Error>;
+
+    /// Puts this value in the place of all there are.
+    fn set(&mut self, name: &HeaderName, value: &[u8]) -> Result<(), Self::Error>;
+
+    /// Adds this value to those there are.
+    fn append(&mut self, name: &HeaderName, value: &[u8]) -> Result<(), Self::Error>;
+
+    /// Removes every value.
+    fn remove(&mut self, name: &HeaderName) -> Result<(), Self::Error>;
+}
+
+/// A [`Message`] that is a request.
+pub(crate) trait Request: Message {
+    /// Keeps its headers, as they are by now, for its response: they will not
+    /// be had from the host any more.
+    fn keep(&mut self) -> Result<(), Self::Error>;
+}
+
+/// A [`Message`] that is a response.
+pub(crate) trait Response: Message {
+    /// Its status, where it has one.
+    fn status(&mut self) -> Result<Option<u16>, Self::Error>;
+}
+
+macro_rules! message {
+    ($phase:ident) => {
+        impl Message for $phase {
+            fn contains(&mut self, name: &HeaderName, alone: bool) -> Result<bool> {
+                contains(self.headers(), name, alone)
+            }
+
+            fn each_value(&mut self, name: &HeaderName, take: &mut dyn FnMut(&[u8])) -> Result<()> {
+                self.headers().get_all(name.as_str())?.for_each(take);
+                Ok(())
+            }
+
+            fn set(&mut self, name: &HeaderName, value: &[u8]) -> Result<()> {
+                self.headers().set(name, value)
+            }
+
+            fn append(&mut self, name: &HeaderName, value: &[u8]) -> Result<()> {
+                self.headers().append(name, value)
+            }
+
+            fn remove(&mut self, name: &HeaderName) -> Result<()> {
+                self.headers().remove(name)
+            }
+        }
+    };
+}
+
+message!(RequestHeaders);
+message!(ResponseHeaders);
+
+impl Request for RequestHeaders {
+    fn keep(&mut self) -> Result<()> {
+        Ok(self.keep_headers()?)
+    }
+}
+
+impl Response for ResponseHeaders {
+    fn status(&mut self) -> Result<Option<u16>> {
+        Ok(Self::status(self)?)
+    }
+}
+
+/// A single header is asked for alone: absent, it costs a tenth of what the
+/// whole map does. With a second read the map is the cheaper.
+fn contains(headers: &mut HeadersMut, name: &HeaderName, alone: bool) -> Result<bool> {
+    Ok(if alone {
+        headers.peek(name.as_str())?.is_some()
+    } else {
+        headers.contains(name.as_str())?
+    })
+}

@@ -1,0 +1,188 @@
+//! Which rules apply, and what comes of it.
+
+use legation::http::HeaderName;
+use legation::matcher::{self, Matcher};
+
+use crate::block::Block;
+use crate::config::{self, Apply, Config, Mode, Name, ResponseChanges, Statuses};
+use crate::matched::Matched;
+use crate::message::{Request, Response};
+use crate::strings::Strings;
+
+/// The rules, ready to be applied.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    strip: Box<[HeaderName]>,
+    list: Box<[Rule]>,
+    mode: Mode,
+}
+
+#[derive(Debug)]
+struct Rule {
+    when: Matcher,
+    request: Option<Block>,
+    response: Option<OnResponse>,
+    /// Whether no later rule is looked at where this one matches.
+    ends: bool,
+}
+
+#[derive(Debug)]
+struct OnResponse {
+    when_status: Statuses,
+    block: Block,
+    needs_request: bool,
+}
+
+/// What was decided about a request.
+#[derive(Debug, Default)]
+pub(crate) struct Decision {
+    /// The rules that matched it.
+    pub(crate) matched: Matched,
+    /// Whether one of them is to change the response.
+    pub(crate) awaits_response: bool,
+    /// Values that came out empty, so that nothing was written for them.
+    pub(crate) empty_values: u64,
+}
+
+impl Rules {
+    pub(crate) fn new(config: Config) -> Self {
+        let apply = config.apply;
+        let rules = config.rules.into_iter().map(|rule| Rule::new(rule, apply));
+        let mut rules = Self {
+            strip: config.strip.into_iter().map(Name::into_inner).collect(),
+            list: rules.collect(),
+            mode: config.mode,
+        };
+        rules.find_lone_reads();
+        rules
+    }
+
+    /// Matches the rules and changes the request.
+    pub(crate) fn on_request<M: Request>(
+        &self,
+        message: &mut M,
+        scratch: &mut Strings,
+    ) -> Result<Decision, M::Error> {
+        let enforced = self.mode == Mode::Enforce;
+        if enforced {
+            for name in &self.strip {
+                message.remove(name)?;
+            }
+        }
+        let mut decision = Decision::default();
+        let mut request = matcher::Request::new(message);
+        let mut needs_request = false;
+        for (index, rule) in self.list.iter().enumerate() {
+            if !rule.when.matches(&mut request)? {
+                continue;
+            }
+            decision.matched.insert(index);
+            if let Some(response) = rule.response.as_ref().filter(|_| enforced) {
+                decision.awaits_response = true;
+                needs_request |= response.needs_request;
+            }
+            if let Some(block) = rule.request.as_ref().filter(|_| enforced) {
+                let empty = block.apply(request.view(), scratch)?;
+                decision.empty_values = decision.empty_values.saturating_add(empty);
+            }
+            if rule.ends {
+                break;
+            }
+        }
+        if needs_request {
+            request.view().keep()?;
+        }
+        Ok(decision)
+    }
+
+    /// Changes the response as the rules that matched its request say. Gives
+    /// the number of values that came out empty.
+    pub(crate) fn on_response<M: Response>(
+        &self,
+        matched: &Matched,
+        message: &mut M,
+        scratch: &mut Strings,
+    ) -> Result<u64, M::Error> {
+        let mut empty_values = 0_u64;
+        for index in matched.iter() {
+            let rule = self.list.get(index);
+            let Some(response) = rule.and_then(|rule| rule.response.as_ref()) else {
+                continue;
+            };
+            if response.is_for(message)? {
+                let empty = response.block.apply(message, scratch)?;
+                empty_values = empty_values.saturating_add(empty);
+            }
+        }
+        Ok(empty_values)
+    }
+
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Where all rules together read a message once at most, the block that
+    /// does is told.
+    fn find_lone_reads(&mut self) {
+        let requests = self.list.iter().map(|rule| {
+            let block = rule.request.as_ref().map_or(0, Block::request_reads);
+            let response = rule.response.as_ref();
+            let kept = usize::from(response.is_some_and(|response| response.needs_request));
+            let reads = rule.when.needs().header_reads.saturating_add(block);
+            reads.saturating_add(kept)
+        });
+        let alone_on_request = requests.fold(0, usize::saturating_add) <= 1;
+        let responses = self.list.iter().filter_map(|rule| rule.response.as_ref());
+        let responses = responses.map(|response| {
+            let status = usize::from(!response.when_status.is_any());
+            response.block.response_reads().saturating_add(status)
+        });
+        let alone_on_response = responses.fold(0, usize::saturating_add) <= 1;
+        for rule in &mut self.list {
+            if let Some(block) = rule.request.as_mut().filter(|_| alone_on_request) {
+                block.read_alone();
+            }
+            if let Some(response) = rule.response.as_mut().filter(|_| alone_on_response) {
+                response.block.read_alone();
+            }
+        }
+    }
+}
+
+impl Rule {
+    fn new(rule: config::Rule, apply: Apply) -> Self {
+        let request = rule
+            .request
+            .0
+            .map(|changes| Block::new(changes.into_changes()));
+        Self {
+            when: rule.when,
+            request,
+            response: rule.response.0.map(OnResponse::new),
+            ends: rule.disabled || apply == Apply::FirstMatch,
+        }
+    }
+}
+
+impl OnResponse {
+    fn new(mut changes: ResponseChanges) -> Self {
+        let when_status = std::mem::take(&mut changes.when_status);
+        let block = Block::new(changes.into_changes());
+        Self {
+            when_status,
+            needs_request: block.asks_for_the_request(),
+            block,
+        }
+    }
+
+    fn is_for<M: Response>(&self, message: &mut M) -> Result<bool, M::Error> {
+        if self.when_status.is_any() {
+            return Ok(true);
+        }
+        let status = message.status()?;
+        Ok(status.is_some_and(|status| self.when_status.contains(status)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,273 @@
+//! What a request costs: host calls and allocations, counted.
+
+use header_tag::HeaderTag;
+use legation_testing::{Callback, Door, Exchange, Host, Request, Response};
+use serde_json::{Value, json};
+
+legation_testing::count_allocations!();
+
+const GET_MAP: &str = "proxy_get_header_map_pairs";
+const GET: &str = "proxy_get_header_map_value";
+const SET: &str = "proxy_replace_header_map_value";
+const ADD: &str = "proxy_add_header_map_value";
+const REMOVE: &str = "proxy_remove_header_map_value";
+const PROPERTY: &str = "proxy_get_property";
+
+fn host(configuration: Value) -> Host<HeaderTag> {
+    let host = Host::configure(configuration).unwrap();
+    // The first request fetches the log level, and memory that is kept.
+    host.exchange(request()).run();
+    host
+}
+
+fn request() -> Request {
+    let headers = (0..30).map(|number| (format!("x-{number}"), format!("value {number}")));
+    Request::get("/api/users?tag=blue").headers(headers)
+}
+
+/// The host calls at the request's headers, of the second request.
+fn calls(configuration: Value) -> Vec<&'static str> {
+    let exchange = host(configuration).exchange(request()).run();
+    exchange.calls_in(Callback::RequestHeaders).names()
+}
+
+fn one_rule(rule: Value) -> Value {
+    json!({ "rules": [rule] })
+}
+
+fn assert_nothing_allocated(exchange: &Exchange, callback: Callback) {
+    let allocations = exchange.allocations_in(callback);
+    assert_eq!(
+        (allocations.count, allocations.answers),
+        (0, 0),
+        "{allocations:?}"
+    );
+}
+
+#[test]
+fn one_static_header_is_one_host_call_and_no_allocation() {
+    let configuration = one_rule(json!({"request": {"set": {"X-Envoy-Plugin": "header-tag"}}}));
+    for door in [Door::Pruned, Door::Dispatcher] {
+        let host = Host::<HeaderTag>::new();
+        host.enter_by(door);
+        host.load(configuration.clone()).unwrap();
+        host.exchange(request()).run();
+
+        let exchange = host.exchange(request()).run();
+
+        assert_eq!(
+            exchange.upstream().header("x-envoy-plugin"),
+            Some("header-tag")
+        );
+        // In the whole exchange, its end included.
+        assert_eq!(exchange.calls().names(), [SET]);
+        assert_nothing_allocated(&exchange, Callback::RequestHeaders);
+        assert_nothing_allocated(&exchange, Callback::ResponseHeaders);
+    }
+}
+
+#[test]
+fn twenty_headers_read_are_one_host_call() {
+    let twenty = |format: &dyn Fn(usize) -> String| (0..20).map(format).collect::<String>();
+    let conditions: Vec<_> = (0..20)
+        .map(|number| json!({"name": format!("x-{number}"), "prefix": "value"}))
+        .collect();
+    let configuration = one_rule(json!({
+        "when": {"headers": conditions, "path": {"prefix": "/api/"}, "query": [{"name": "tag", "exact": "blue"}]},
+        "request": {"set": {"x-all": twenty(&|number| format!("%REQ(x-{number})%"))}}
+    }));
+    let host = host(configuration);
+
+    let exchange = host.exchange(request()).run();
+
+    let all = twenty(&|number| format!("value {number}"));
+    assert_eq!(exchange.upstream().header("x-all"), Some(all.as_str()));
+    assert_eq!(exchange.calls().names(), [GET_MAP, SET]);
+}
+
+#[test]
+fn making_a_value_takes_no_memory_of_its_own() {
+    let allocations = |rule: Value| {
+        let exchange = host(one_rule(rule)).exchange(request()).run();
+        assert_eq!(exchange.upstream().header("x-all"), Some("value 1 value 2"));
+        exchange.allocations_in(Callback::RequestHeaders)
+    };
+
+    let literal = allocations(json!({
+        "when": {"method": "GET"},
+        "request": {"set": {"x-all": "value 1 value 2"}}
+    }));
+    let made = allocations(json!({
+        "when": {"method": "GET"},
+        "request": {"set": {"x-all": "%REQ(x-1)% %REQ(x-2)%"}}
+    }));
+
+    // What the SDK needs to read the request, and no more.
+    assert_eq!(made, literal);
+    assert_eq!(made.answers, 1);
+}
+
+#[test]
+fn what_a_rule_does_not_need_is_not_asked_for() {
+    let set = json!({"set": {"x-a": "1"}});
+    for (rule, expected) in [
+        (
+            json!({"request": {"append": {"x-a": ["1", "2"]}}}),
+            vec![ADD, ADD],
+        ),
+        (
+            json!({"request": {"set": {"x-a": ["1", "2"]}}}),
+            vec![SET, ADD],
+        ),
+        (
+            json!({"request": {"remove": ["x-1", "x-2"]}}),
+            vec![REMOVE, REMOVE],
+        ),
+        (
+            json!({"when": {"method": "POST"}, "request": set}),
+            vec![GET_MAP],
+        ),
+        (
+            json!({"when": {"method": "GET"}, "request": set}),
+            vec![GET_MAP, SET],
+        ),
+        (
+            json!({"when": {"percentage": 100}, "request": set}),
+            vec![SET],
+        ),
+        (
+            json!({"when": {"source_ip": "192.0.2.0/24"}, "request": set}),
+            vec![PROPERTY],
+        ),
+        (
+            json!({"request": {"set": {"x-a": "%ATTRIBUTE(source.address)%"}}}),
+            vec![PROPERTY, SET],
+        ),
+        (
+            json!({"request": {"rename": {"x-1": "x-a"}}}),
+            vec![GET_MAP, REMOVE, SET],
+        ),
+        (
+            json!({"request": {"rename": {"x-none": "x-a"}}}),
+            vec![GET_MAP],
+        ),
+        // A lone look is at the one header.
+        (
+            json!({"request": {"add_if_absent": {"x-a": "1"}}}),
+            vec![GET, ADD],
+        ),
+        (
+            json!({"request": {"add_if_absent": {"x-1": "1"}}}),
+            vec![GET],
+        ),
+        (
+            json!({"request": {"overwrite_if_exists": {"x-1": "1"}}}),
+            vec![GET, SET],
+        ),
+        (
+            json!({"request": {"overwrite_if_exists": {"x-a": "1"}}}),
+            vec![GET],
+        ),
+        // Several are at the map.
+        (
+            json!({"request": {"add_if_absent": {"x-a": "1", "x-1": "1"}}}),
+            vec![GET_MAP, ADD],
+        ),
+        (
+            json!({"when": {"method": "GET"}, "request": {"add_if_absent": {"x-a": "1"}}}),
+            vec![GET_MAP, ADD],
+        ),
+        // For the response, at the request: only what the host has no more then.
+        (json!({"response": set}), vec![]),
+        (json!({"response": {"set": {"x-a": "%RESP(x-b)%"}}}), vec![]),
+        (
+            json!({"response": {"set": {"x-a": "%REQ(x-1)%"}}}),
+            vec![GET_MAP],
+        ),
+        (json!({"disabled": true}), vec![]),
+    ] {
+        assert_eq!(calls(one_rule(rule.clone())), expected, "{rule}");
+    }
+}
+
+#[test]
+fn the_response_costs_what_its_rules_need() {
+    for (response, expected) in [
+        (json!({"set": {"x-a": "1"}}), vec![SET]),
+        (json!({"set": {"x-a": "%REQ(x-1)%"}}), vec![SET]),
+        (
+            json!({"set": {"x-a": "%RESP(server)% %RESP(:status)%"}}),
+            vec![GET_MAP, SET],
+        ),
+        (
+            json!({"when_status": 404, "set": {"x-a": "1"}}),
+            vec![GET_MAP],
+        ),
+        (
+            json!({"when_status": 200, "remove": "server"}),
+            vec![GET_MAP, REMOVE],
+        ),
+        (json!({"add_if_absent": {"x-a": "1"}}), vec![GET, ADD]),
+    ] {
+        let host = host(one_rule(json!({"response": response})));
+        let exchange = host.exchange(request()).upstream(Response::ok());
+        let calls = exchange.calls_in(Callback::ResponseHeaders);
+        assert_eq!(calls.names(), expected, "{response}");
+    }
+}
+
+#[test]
+fn sixty_four_rules_are_remembered_for_the_response_without_an_allocation() {
+    let rule = json!({"response": {"append": {"x-a": "1"}}});
+    let host = host(json!({"rules": vec![rule; 64]}));
+
+    let exchange = host.exchange(request()).run();
+
+    assert_eq!(exchange.response().values("x-a").len(), 64);
+    assert_nothing_allocated(&exchange, Callback::RequestHeaders);
+    assert_eq!(exchange.calls_in(Callback::ResponseHeaders).total(), 64);
+}
+
+#[test]
+fn counting_costs_a_request_nothing_and_one_call_a_counter_and_second() {
+    let host = Host::<HeaderTag>::configure(json!({"rules": [
+        {"name": "all", "request": {"set": {"x-a": "1", "x-b": "%ENVIRONMENT(PATH)%"}}},
+        {"name": "none", "when": {"method": "POST"}, "request": {"remove": "x-a"}}
+    ]}))
+    .unwrap();
+    let root = host.root();
+    assert_eq!(
+        host.tick_period(root),
+        Some(std::time::Duration::from_secs(1))
+    );
+    for _ in 0..1_000 {
+        let exchange = host.exchange(request()).run();
+        assert_eq!(exchange.calls().count("proxy_increment_metric"), 0);
+    }
+    assert_eq!(host.counter("header_tag.requests_matched"), 0);
+
+    let before = host.calls().len();
+    host.tick();
+
+    let made = host.calls().split_off(before);
+    let increments = made
+        .iter()
+        .filter(|made| made.name == "proxy_increment_metric");
+    assert_eq!(increments.count(), 2);
+    assert_eq!(host.counter("header_tag.requests_matched"), 1_000);
+    assert_eq!(host.counter("header_tag.rule.all.matched"), 1_000);
+    assert_eq!(host.counter("header_tag.rule.none.matched"), 0);
+
+    // What was counted since is not lost with the configuration.
+    host.exchange(request()).run();
+    host.unload(root);
+    assert_eq!(host.counter("header_tag.requests_matched"), 1_001);
+}
+
+#[test]
+fn a_log_line_costs_nothing_while_its_level_is_off() {
+    let host = host(one_rule(
+        json!({"name": "a", "request": {"set": {"x-a": "1"}}}),
+    ));
+    assert_eq!(host.exchange(request()).run().calls().count("proxy_log"), 0);
+}

@@ -1,0 +1,157 @@
+//! Envoy as a stage for scenarios.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use legation_testing::scenario::{
+    Bytes, Observed, RequestSpec, ResponseSpec, Scenario, Stage, Started, Step,
+};
+use legation_testing::{HeaderList, Message};
+use legation_tests::{Config, Headers, Received, Reply, Request, Response, StartError};
+use serde_json::Value;
+
+/// How Envoy names the statistics of modules.
+const STATS_PREFIX: &str = "wasmcustom.";
+
+/// Envoy as a stage.
+pub struct InEnvoy {
+    stage: legation_tests::Stage,
+    steps: usize,
+}
+
+impl Stage for InEnvoy {
+    const PLACE: &'static str = "in Envoy";
+    /// Counters may be added up in the module for some seconds.
+    const PATIENCE: Duration = Duration::from_secs(15);
+
+    fn start(scenario: &Scenario) -> Result<Started<Self>> {
+        let filter = &scenario.filter;
+        let mut config = Config::with_filter(filter, scenario.configuration.clone())?;
+        for (name, value) in &scenario.environment {
+            config = config.vm_environment(filter, name, value);
+        }
+        if scenario.steps.iter().any(has_trailers) {
+            config = config.http2_upstream(legation_tests::UPSTREAM_CLUSTER);
+        }
+        match legation_tests::Stage::start(&config) {
+            Ok(stage) => Ok(Started::Ready(Self { stage, steps: 0 })),
+            Err(error @ StartError::Refused { .. }) => {
+                let lines = error.module_errors();
+                Ok(Started::Refused(
+                    lines.iter().map(|line| message_of(line)).collect(),
+                ))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn play(&mut self, step: &Step) -> Result<Observed> {
+        self.steps += 1;
+        let id = format!("step-{}", self.steps);
+        let request = request(&step.request).id(&id);
+        let reply = reply(&step.upstream);
+        self.stage.upstream().answer(move |_| reply.clone());
+        let response = if step.request.http2 {
+            self.stage.http2_client().send(request)
+        } else {
+            self.stage.client().send(request)
+        };
+        let received = self.stage.upstream().with_id(&id);
+        Ok(Observed {
+            upstream: received.filter(|received| received.complete).map(arrived),
+            response: response.ok().map(answered),
+        })
+    }
+
+    fn counter(&mut self, name: &str) -> Result<u64> {
+        let value = self.stage.admin().stat(&format!("{STATS_PREFIX}{name}"))?;
+        Ok(value.unwrap_or_default())
+    }
+
+    fn log(&mut self) -> Result<Vec<String>> {
+        Ok(self.stage.envoy().module_log())
+    }
+
+    fn story(&mut self) -> String {
+        format!(
+            "the end of Envoy's log:\n{}\n",
+            self.stage.envoy().log_tail(30)
+        )
+    }
+}
+
+fn has_trailers(step: &Step) -> bool {
+    !step.request.trailers.0.is_empty() || !step.upstream.trailers.0.is_empty()
+}
+
+/// The message of a line, if it is JSON with one.
+fn message_of(line: &str) -> String {
+    let json: Option<Value> = serde_json::from_str(line).ok();
+    let message = json.as_ref().and_then(|json| json.get("message")?.as_str());
+    message.unwrap_or(line).to_owned()
+}
+
+fn request(spec: &RequestSpec) -> Request {
+    let mut request = Request::new(spec.method(), spec.path()).host(spec.authority());
+    for (name, Bytes(value)) in &spec.headers.0 {
+        request = request.header(name, value);
+    }
+    for Bytes(piece) in &spec.body.0 {
+        request = request.body(piece);
+    }
+    for (name, Bytes(value)) in &spec.trailers.0 {
+        request = request.trailer(name, value);
+    }
+    request
+}
+
+fn reply(spec: &ResponseSpec) -> Reply {
+    let mut reply = Reply::status(spec.status());
+    for (name, Bytes(value)) in &spec.headers.0 {
+        reply = reply.header(name, value);
+    }
+    for Bytes(piece) in &spec.body.0 {
+        reply = reply.body(piece);
+    }
+    for (name, Bytes(value)) in &spec.trailers.0 {
+        reply = reply.trailer(name, value);
+    }
+    reply
+}
+
+fn arrived(received: Received) -> Message {
+    let mut headers = HeaderList::default();
+    headers.add(":method", received.method);
+    headers.add(":path", received.path);
+    headers.add(":authority", received.authority);
+    extend(&mut headers, &received.headers);
+    headers.remove(legation_tests::ID_HEADER);
+    Message {
+        headers,
+        body: received.body,
+        trailers: list(&received.trailers),
+    }
+}
+
+fn answered(response: Response) -> Message {
+    let mut headers = HeaderList::default();
+    headers.add(":status", response.status.to_string());
+    extend(&mut headers, &response.headers);
+    Message {
+        headers,
+        body: response.body,
+        trailers: list(&response.trailers),
+    }
+}
+
+fn list(headers: &Headers) -> HeaderList {
+    let mut list = HeaderList::default();
+    extend(&mut list, headers);
+    list
+}
+
+fn extend(list: &mut HeaderList, headers: &Headers) {
+    for (name, value) in headers.iter() {
+        list.add(name, value);
+    }
+}
