@@ -1,0 +1,208 @@
+//! What is measured: one table. A filter adds its rows here.
+
+use serde_json::{Value, json};
+
+use super::filters::{Filter, Module, lua, native, wasm};
+
+/// The case that every other is a multiple of.
+pub(super) const FLOOR: &str = "floor";
+
+/// A chain of filters whose cost is measured.
+#[derive(Clone, Debug)]
+pub(super) struct Case {
+    /// Short, for the table and for `--only`.
+    pub(super) name: &'static str,
+    pub(super) what: &'static str,
+    /// What stands before the router.
+    pub(super) filters: Vec<Filter>,
+    /// Headers that the requests have, past those that every request has.
+    pub(super) request_headers: Vec<(&'static str, &'static str)>,
+    /// The status that a request gets.
+    pub(super) status: u16,
+    /// A request header and value that must leave the chain: that a filter does its
+    /// work is checked before it is measured.
+    pub(super) proof: Option<(&'static str, &'static str)>,
+    /// The case that does the same in another way.
+    pub(super) peer: Option<&'static str>,
+}
+
+impl Default for Case {
+    fn default() -> Self {
+        Self {
+            name: "",
+            what: "",
+            filters: Vec::new(),
+            request_headers: Vec::new(),
+            status: 200,
+            proof: None,
+            peer: None,
+        }
+    }
+}
+
+/// All cases, in the table's order.
+pub(super) fn all() -> Vec<Case> {
+    [control(), doing_nothing(), setting_a_header()].concat()
+}
+
+/// What the method itself shows where there is nothing to see.
+fn control() -> Vec<Case> {
+    vec![Case {
+        name: "control",
+        what: "no filter, measured as if it were one",
+        ..Case::default()
+    }]
+}
+
+fn doing_nothing() -> Vec<Case> {
+    vec![
+        Case {
+            name: FLOOR,
+            what: "hand-written Wasm with one callback that does nothing",
+            filters: vec![wasm(Module::Text("floor"))],
+            ..Case::default()
+        },
+        Case {
+            name: "floor-contexts",
+            what: "the same, told of contexts too",
+            filters: vec![wasm(Module::Text("floor-contexts"))],
+            ..Case::default()
+        },
+        Case {
+            name: "quiet",
+            what: "a filter of the SDK that does nothing",
+            filters: vec![wasm(Module::Built("quiet"))],
+            peer: Some("proxy-wasm-quiet"),
+            ..Case::default()
+        },
+        Case {
+            name: "quiet-plain",
+            what: "the same module as `cargo build` leaves it",
+            filters: vec![wasm(Module::Plain("quiet"))],
+            peer: Some("proxy-wasm-quiet"),
+            ..Case::default()
+        },
+        Case {
+            name: "quiet-with-state",
+            what: "a filter of the SDK that remembers something",
+            filters: vec![wasm(Module::Built("quiet-with-state"))],
+            peer: Some("floor-contexts"),
+            ..Case::default()
+        },
+        Case {
+            name: "proxy-wasm-quiet",
+            what: "a filter of the bare proxy-wasm crate that does nothing",
+            filters: vec![wasm(Module::Built("proxy-wasm-quiet"))],
+            ..Case::default()
+        },
+    ]
+}
+
+fn setting_a_header() -> Vec<Case> {
+    const HEADER: (&str, &str) = ("x-envoy-plugin", "header-tag");
+    let config = json!({ "rules": [{ "request": { "set": { HEADER.0: HEADER.1 } } }] });
+    let script = format!(
+        "function envoy_on_request(handle) handle:headers():replace('{}', '{}') end",
+        HEADER.0, HEADER.1
+    );
+    let case = |name, what, filter, peer| Case {
+        name,
+        what,
+        filters: vec![filter],
+        proof: Some(HEADER),
+        peer,
+        ..Case::default()
+    };
+    vec![
+        case(
+            "floor-set-header",
+            "hand-written Wasm sets a request header",
+            wasm(Module::Text("floor-set-header")),
+            Some("lua-set-header"),
+        ),
+        case(
+            "set-header",
+            "a filter of the SDK sets it",
+            wasm(Module::Built("set-header")),
+            Some("floor-set-header"),
+        ),
+        case(
+            "floor-header-tag",
+            "hand-written Wasm with header-tag's callbacks sets it",
+            wasm(Module::Text("floor-header-tag")),
+            Some("lua-set-header"),
+        ),
+        case(
+            "header-tag",
+            "header-tag sets it",
+            wasm(Module::Built("header-tag")).configured(config.clone()),
+            Some("lua-set-header"),
+        ),
+        case(
+            "header-tag-plain",
+            "the same module as `cargo build` leaves it",
+            wasm(Module::Plain("header-tag")).configured(config),
+            Some("lua-set-header"),
+        ),
+        case(
+            "proxy-wasm-set-header",
+            "a filter of the bare proxy-wasm crate sets it",
+            wasm(Module::Built("proxy-wasm-set-header")),
+            Some("lua-set-header"),
+        ),
+        case("lua-set-header", "Envoy's Lua sets it", lua(&script), None),
+        case(
+            "native-set-header",
+            "Envoy's own header_mutation sets it",
+            header_mutation(HEADER),
+            Some("lua-set-header"),
+        ),
+    ]
+}
+
+fn header_mutation((key, value): (&str, &str)) -> Filter {
+    let mutation: Value = json!({
+        "append": {
+            "header": { "key": key, "value": value },
+            "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+        }
+    });
+    native(
+        "envoy.filters.http.header_mutation",
+        "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+        json!({ "mutations": { "request_mutations": [mutation] } }),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_case_has_a_name_of_its_own() {
+        let mut names = HashSet::new();
+
+        for case in all() {
+            assert!(!case.name.is_empty() && !case.what.is_empty());
+            assert!(names.insert(case.name), "{} is there twice", case.name);
+        }
+        assert!(names.contains(FLOOR));
+    }
+
+    #[test]
+    fn every_peer_is_another_case() {
+        let cases = all();
+
+        for case in &cases {
+            let Some(peer) = case.peer else { continue };
+            assert_ne!(peer, case.name);
+            assert!(
+                cases.iter().any(|other| other.name == peer),
+                "`{}` is compared with `{peer}`, which is no case",
+                case.name
+            );
+        }
+    }
+}

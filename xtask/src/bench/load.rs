@@ -1,0 +1,317 @@
+//! The load: a few connections that each send the next request as soon as the last
+//! is answered, and an upstream, in one thread that never sleeps. It allocates
+//! nothing while it runs.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::message;
+
+/// Enough that the worker always has a request waiting, and few enough that it
+/// takes one after the other.
+pub(super) const CONNECTIONS: usize = 8;
+/// Answers come within microseconds: after this, none will.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Room for a whole head, in one read.
+const BUFFER: usize = 16 * 1024;
+
+/// Connections to one listener.
+pub(super) struct Load {
+    connections: Vec<Connection>,
+}
+
+/// What a load sends, and what must come back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Exchange {
+    pub(super) request: Vec<u8>,
+    pub(super) status: u16,
+}
+
+impl Load {
+    pub(super) fn connect(address: SocketAddr) -> Result<Self> {
+        let connections = (0..CONNECTIONS)
+            .map(|_| Connection::open(address))
+            .collect::<Result<_>>()?;
+        Ok(Self { connections })
+    }
+
+    /// Sends requests for a time, and tells how many were answered. No request is
+    /// under way when it returns.
+    pub(super) fn run(
+        &mut self,
+        exchange: &Exchange,
+        time: Duration,
+        upstream: &mut Upstream,
+    ) -> Result<u32> {
+        let began = Instant::now();
+        for connection in &mut self.connections {
+            connection.begin(exchange)?;
+        }
+        let mut open = self.connections.len();
+        let mut answered = 0;
+        while open > 0 {
+            let elapsed = began.elapsed();
+            ensure!(
+                elapsed < time + PATIENCE,
+                "{open} requests are not answered after {PATIENCE:?}"
+            );
+            for connection in &mut self.connections {
+                if !connection.advance(exchange)? {
+                    continue;
+                }
+                answered += 1;
+                if elapsed < time {
+                    connection.begin(exchange)?;
+                } else {
+                    open -= 1;
+                }
+            }
+            upstream.advance()?;
+        }
+        Ok(answered)
+    }
+}
+
+struct Connection {
+    stream: TcpStream,
+    /// Bytes of the request that are sent.
+    sent: usize,
+    buffer: Box<[u8]>,
+    awaited: Awaited,
+}
+
+/// What a connection waits for.
+#[derive(Clone, Copy)]
+enum Awaited {
+    Nothing,
+    /// The head, of which this much is in the buffer.
+    Head(usize),
+    /// So many more bytes of the body.
+    Body(usize),
+}
+
+impl Connection {
+    fn open(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(address)
+            .with_context(|| format!("cannot connect to the listener at {address}"))?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        Ok(Self {
+            stream,
+            sent: 0,
+            buffer: vec![0; BUFFER].into(),
+            awaited: Awaited::Nothing,
+        })
+    }
+
+    fn begin(&mut self, exchange: &Exchange) -> Result<()> {
+        self.sent = 0;
+        self.awaited = Awaited::Head(0);
+        self.send(exchange)
+    }
+
+    fn send(&mut self, exchange: &Exchange) -> Result<()> {
+        match self.stream.write(&exchange.request[self.sent..]) {
+            Ok(size) => self.sent += size,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error).context("cannot send a request"),
+        }
+        Ok(())
+    }
+
+    /// Sends and receives what it can; whether that brought an answer's end.
+    fn advance(&mut self, exchange: &Exchange) -> Result<bool> {
+        if self.sent < exchange.request.len() {
+            self.send(exchange)?;
+        }
+        let at = match self.awaited {
+            Awaited::Nothing => return Ok(false),
+            Awaited::Head(filled) => filled,
+            Awaited::Body(_) => 0,
+        };
+        ensure!(
+            at < BUFFER,
+            "an answer's head is larger than {BUFFER} bytes"
+        );
+        let size = match self.stream.read(&mut self.buffer[at..]) {
+            Ok(0) => bail!("Envoy closed a connection in the middle of a request"),
+            Ok(size) => size,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error).context("cannot read an answer"),
+        };
+        self.awaited = match self.awaited {
+            Awaited::Body(left) => body_after(left, size)?,
+            _ => self.read_head(at + size, exchange.status)?,
+        };
+        Ok(matches!(self.awaited, Awaited::Nothing))
+    }
+
+    fn read_head(&self, filled: usize, expected: u16) -> Result<Awaited> {
+        let bytes = &self.buffer[..filled];
+        let text = || String::from_utf8_lossy(bytes);
+        let head = message::head(bytes)
+            .map_err(|why| anyhow::anyhow!("an answer cannot be read: {why}\n{}", text()))?;
+        let Some(head) = head else {
+            return Ok(Awaited::Head(filled));
+        };
+        match message::status(bytes) {
+            Ok(status) if status == expected => {}
+            _ => bail!(
+                "the answer should have status {expected}, and is\n{}",
+                text()
+            ),
+        }
+        body_after(head.body, filled - head.size)
+    }
+}
+
+/// What is awaited of a body with `left` bytes to come once `size` have.
+fn body_after(left: usize, size: usize) -> Result<Awaited> {
+    match left.checked_sub(size) {
+        Some(0) => Ok(Awaited::Nothing),
+        Some(left) => Ok(Awaited::Body(left)),
+        None => bail!("an answer is longer than its content-length"),
+    }
+}
+
+/// A server that answers every request alike, in the thread of who calls it.
+pub(super) struct Upstream {
+    listener: TcpListener,
+    connections: Vec<Served>,
+}
+
+struct Served {
+    stream: TcpStream,
+    buffer: Box<[u8]>,
+    filled: usize,
+    /// Bytes of a request's body that have not come yet.
+    body: usize,
+}
+
+impl Upstream {
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nok\n";
+
+    pub(super) fn bind() -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
+        Ok(Self {
+            listener,
+            connections: Vec::new(),
+        })
+    }
+
+    pub(super) fn address(&self) -> Result<SocketAddr> {
+        Ok(self.listener.local_addr()?)
+    }
+
+    /// Takes up what has come and answers what is whole.
+    pub(super) fn advance(&mut self) -> Result<()> {
+        match self.listener.accept() {
+            Ok((stream, _)) => {
+                stream.set_nodelay(true)?;
+                stream.set_nonblocking(true)?;
+                self.connections.push(Served {
+                    stream,
+                    buffer: vec![0; BUFFER].into(),
+                    filled: 0,
+                    body: 0,
+                });
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error).context("the upstream cannot accept a connection"),
+        }
+        let mut failure = None;
+        self.connections.retain_mut(|connection| {
+            connection.advance().unwrap_or_else(|error| {
+                failure = Some(error);
+                false
+            })
+        });
+        failure.map_or(Ok(()), Err)
+    }
+}
+
+impl Served {
+    /// Whether the connection stays.
+    fn advance(&mut self) -> Result<bool> {
+        ensure!(
+            self.filled < BUFFER,
+            "a request's head is larger than {BUFFER} bytes"
+        );
+        let size = match self.stream.read(&mut self.buffer[self.filled..]) {
+            Ok(0) => return Ok(false),
+            Ok(size) => size,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
+            Err(error) => return Err(error).context("the upstream cannot read a request"),
+        };
+        if self.body > 0 {
+            self.body = self.body.saturating_sub(size);
+        } else {
+            self.filled += size;
+            let head = message::head(&self.buffer[..self.filled])
+                .map_err(|why| anyhow::anyhow!("the upstream cannot read a request: {why}"))?;
+            let Some(head) = head else {
+                return Ok(true);
+            };
+            self.body = (head.size + head.body).saturating_sub(self.filled);
+            self.filled = 0;
+        }
+        if self.body == 0 {
+            self.stream
+                .write_all(Upstream::ANSWER)
+                .context("the upstream cannot answer")?;
+        }
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exchange(request: &str, status: u16) -> Exchange {
+        Exchange {
+            request: request.into(),
+            status,
+        }
+    }
+
+    #[test]
+    fn every_request_is_answered_and_counted() {
+        let mut upstream = Upstream::bind().expect("binds");
+        let address = upstream.address().expect("is bound");
+        let mut load = Load::connect(address).expect("connects");
+        let get = exchange("GET / HTTP/1.1\r\nhost: a\r\n\r\n", 200);
+        let post = exchange(
+            "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nbody",
+            200,
+        );
+
+        for exchange in [get, post] {
+            let answered = load
+                .run(&exchange, Duration::from_millis(5), &mut upstream)
+                .expect("runs");
+
+            assert!(answered as usize >= CONNECTIONS, "{answered}");
+        }
+    }
+
+    #[test]
+    fn another_status_than_the_expected_one_is_an_error() {
+        let mut upstream = Upstream::bind().expect("binds");
+        let address = upstream.address().expect("is bound");
+        let mut load = Load::connect(address).expect("connects");
+        let refused = exchange("GET / HTTP/1.1\r\nhost: a\r\n\r\n", 403);
+
+        let error = load
+            .run(&refused, Duration::from_millis(5), &mut upstream)
+            .expect_err("the upstream answers 200")
+            .to_string();
+
+        assert!(error.contains("should have status 403"), "{error}");
+        assert!(error.contains("HTTP/1.1 200 OK"), "{error}");
+    }
+}

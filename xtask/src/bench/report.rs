@@ -1,0 +1,277 @@
+//! What a run found: as a table for people, and with every round as JSON.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::cases::{Case, FLOOR};
+use super::rounds::Sample;
+use super::statistics::Summary;
+use crate::terminal;
+
+/// The circumstances of a run.
+pub(super) struct Run {
+    pub(super) envoy: String,
+    pub(super) processor: String,
+    pub(super) rounds: usize,
+    pub(super) slice_ms: u128,
+    /// Where requests were answered.
+    pub(super) route: &'static str,
+}
+
+/// One case's results.
+pub(super) struct Measured {
+    pub(super) case: Case,
+    pub(super) samples: Vec<Sample>,
+    /// Those of the samples that nothing disturbed, if they are enough.
+    pub(super) calm: Option<Vec<Sample>>,
+    /// Bytes of its modules, if it has any.
+    pub(super) modules: Option<usize>,
+}
+
+impl Measured {
+    fn added(&self) -> Option<Summary> {
+        Summary::of(self.counted().iter().map(Sample::added))
+    }
+
+    /// The samples that count.
+    fn counted(&self) -> &[Sample] {
+        self.calm.as_ref().unwrap_or(&self.samples)
+    }
+}
+
+/// What the baseline itself costs a request.
+fn baseline(measured: &[Measured]) -> Option<Summary> {
+    let samples = measured.iter().flat_map(Measured::counted);
+    Summary::of(samples.map(Sample::baseline))
+}
+
+/// How many times the cost of the case `other` a case costs.
+fn ratio(measured: &[Measured], case: &Measured, other: &str) -> Option<f64> {
+    let other = measured
+        .iter()
+        .find(|measured| measured.case.name == other)?;
+    let (cost, unit) = (case.added()?.median, other.added()?.median);
+    // Below the method's resolution a ratio means nothing.
+    (unit > 0.05).then(|| cost / unit)
+}
+
+/// The table.
+pub(super) fn table(run: &Run, measured: &[Measured]) -> String {
+    let mut rows = vec![
+        [
+            "case",
+            "added µs",
+            "middle half",
+            "rounds",
+            "× floor",
+            "compared with",
+            "module",
+        ]
+        .map(str::to_owned),
+    ];
+    rows.extend(measured.iter().map(|case| row(measured, case)));
+
+    let widths = widths(&rows);
+    let whats = std::iter::once("").chain(measured.iter().map(|measured| measured.case.what));
+    let mut text = String::new();
+    for (row, what) in rows.iter().zip(whats) {
+        let cells = row.iter().zip(widths).enumerate();
+        let cells: Vec<_> = cells
+            .map(|(column, (cell, width))| match column {
+                // Names begin on the left of their column, numbers end on the right.
+                0 | 5 => format!("{cell:<width$}"),
+                _ => format!("{cell:>width$}"),
+            })
+            .collect();
+        let line = format!("{}   {what}", cells.join("  "));
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text + &circumstances(run, measured)
+}
+
+fn circumstances(run: &Run, measured: &[Measured]) -> String {
+    let baseline = baseline(measured).map_or_else(String::new, |baseline| {
+        format!(
+            "\nAdded to the {:.1} µs (middle half {:.1} … {:.1}) that a request costs without a filter.\n",
+            baseline.median, baseline.low, baseline.high
+        )
+    });
+    let disturbed = measured.iter().filter(|case| case.calm.is_none());
+    let disturbed: Vec<_> = disturbed.map(|case| case.case.name).collect();
+    let counted = if disturbed.is_empty() {
+        format!("of the calm ones of {} rounds", run.rounds)
+    } else {
+        format!("of {} rounds", run.rounds)
+    };
+    let warning = if disturbed.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "The machine was too busy to trust {}: it had hardly a calm round.\n",
+            disturbed.join(", ")
+        )
+    };
+    format!(
+        "{baseline}CPU time of Envoy's worker, medians {counted}; \
+         the ratios hold from run to run, the times do not.\n{warning}\
+         Envoy {} on {}; requests answered by {}.\n",
+        run.envoy, run.processor, run.route
+    )
+}
+
+fn row(measured: &[Measured], case: &Measured) -> [String; 7] {
+    let times = |ratio: f64| format!("{ratio:.2} ×");
+    let added = case.added();
+    let peer = case.case.peer.and_then(|peer| {
+        let ratio = ratio(measured, case, peer)?;
+        Some(format!("{} {peer}", times(ratio)))
+    });
+    [
+        case.case.name.to_owned(),
+        added
+            .map(|added| format!("{:.2}", added.median))
+            .unwrap_or_default(),
+        added
+            .map(|added| format!("{:.2} … {:.2}", added.low, added.high))
+            .unwrap_or_default(),
+        case.counted().len().to_string(),
+        ratio(measured, case, FLOOR).map(times).unwrap_or_default(),
+        peer.unwrap_or_default(),
+        case.modules.map(terminal::size).unwrap_or_default(),
+    ]
+}
+
+fn widths<const N: usize>(rows: &[[String; N]]) -> [usize; N] {
+    std::array::from_fn(|column| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.max().unwrap_or_default()
+    })
+}
+
+/// Everything, to the last round.
+pub(super) fn json(run: &Run, measured: &[Measured]) -> Value {
+    let summary = |summary: Option<Summary>| {
+        summary.map(|s| json!({ "median": s.median, "low": s.low, "high": s.high }))
+    };
+    let cases: Vec<_> = measured
+        .iter()
+        .map(|case| {
+            let rounds = case.samples.iter().map(|sample| {
+                json!({
+                    "case": sample.case,
+                    "baseline_before": sample.baseline_before,
+                    "baseline_after": sample.baseline_after,
+                })
+            });
+            let calm = case.calm.as_ref().map(Vec::len);
+            json!({
+                "name": case.case.name,
+                "what": case.case.what,
+                "added_us": summary(case.added()),
+                "times_floor": ratio(measured, case, FLOOR),
+                "peer": case.case.peer,
+                "times_peer": case.case.peer.and_then(|peer| ratio(measured, case, peer)),
+                "module_bytes": case.modules,
+                "calm_rounds": calm,
+                "rounds_us": rounds.collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    json!({
+        "envoy": run.envoy,
+        "processor": run.processor,
+        "rounds": run.rounds,
+        "slice_ms": run.slice_ms,
+        "route": run.route,
+        "baseline_us": summary(baseline(measured)),
+        "cases": cases,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run() -> Run {
+        Run {
+            envoy: "1.0.0".to_owned(),
+            processor: "A Processor".to_owned(),
+            rounds: 1,
+            slice_ms: 80,
+            route: "Envoy itself",
+        }
+    }
+
+    fn measured(name: &'static str, peer: Option<&'static str>, added: f64) -> Measured {
+        let case = Case {
+            name,
+            what: "a case",
+            peer,
+            ..Case::default()
+        };
+        let sample = Sample {
+            case: 15.0 + added,
+            baseline_before: 14.0,
+            baseline_after: 16.0,
+        };
+        Measured {
+            case,
+            samples: vec![sample],
+            calm: None,
+            modules: Some(1_500),
+        }
+    }
+
+    #[test]
+    fn the_table_compares_each_case_with_the_floor_and_with_its_peer() {
+        let measured = [
+            measured("floor", None, 1.0),
+            measured("tag", Some("lua"), 1.5),
+            measured("lua", None, 3.0),
+        ];
+
+        let table = table(&run(), &measured);
+
+        let line = table
+            .lines()
+            .find(|line| line.starts_with("tag"))
+            .expect("a row");
+        let cells: Vec<_> = line.split_whitespace().collect();
+        assert_eq!(
+            cells.join(" "),
+            "tag 1.50 1.50 … 1.50 1 1.50 × 0.50 × lua 1.5 KB a case"
+        );
+        assert!(table.contains("15.0 µs"), "{table}");
+    }
+
+    #[test]
+    fn the_table_says_which_rows_a_busy_machine_spoilt() {
+        let mut measured = [measured("floor", None, 1.0), measured("tag", None, 1.5)];
+        measured[0].calm = Some(measured[0].samples.clone());
+
+        let table = table(&run(), &measured);
+
+        assert!(table.contains("too busy to trust tag:"), "{table}");
+    }
+
+    #[test]
+    fn a_case_is_not_compared_with_what_costs_nothing() {
+        let measured = [
+            measured("floor", None, 0.0),
+            measured("tag", Some("lua"), 1.5),
+        ];
+
+        assert_eq!(ratio(&measured, &measured[1], "floor"), None);
+        assert_eq!(ratio(&measured, &measured[1], "lua"), None);
+    }
+
+    #[test]
+    fn the_json_has_every_round() {
+        let json = json(&run(), &[measured("floor", None, 1.0)]);
+
+        assert_eq!(json["cases"][0]["added_us"]["median"], 1.0);
+        assert_eq!(json["cases"][0]["rounds_us"][0]["case"], 16.0);
+        assert_eq!(json["baseline_us"]["median"], 15.0);
+    }
+}

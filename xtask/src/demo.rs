@@ -1,0 +1,161 @@
+//! `cargo xtask demo`: every filter at work in the real Envoy.
+
+mod print;
+mod shows;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anstream::println;
+use anyhow::{Context, Result, bail};
+use legation_tests::{Config, Reply, Stage, StartError, Upstream};
+
+use self::shows::Show;
+use crate::build::{self, Which};
+use crate::run::{check_free, described, listen_on};
+use crate::stop::Stop;
+use crate::terminal::{self, BAD, BOLD, DIM, GOOD, Wait, styled};
+use crate::workspace::Workspace;
+
+/// The chain that is shown: the file that users begin with, as it stands.
+const CHAIN: &str = "envoy.yaml";
+
+/// Show every filter at work: real requests through the real Envoy.
+///
+/// Builds the filters, gets Envoy, starts the whole chain of envoy-config/envoy.yaml on
+/// loopback, and prints what was sent, what arrived and what came back. Fails when a
+/// filter does not do what is promised.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Stay up afterwards, and print the URLs to try.
+    #[arg(long)]
+    serve: bool,
+    /// The port to listen on; a free one unless given.
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    port: u16,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    check_free(args.port)?;
+    let workspace = Workspace::load()?;
+    terminal::heading("Building the filters");
+    build::modules(&workspace, Which::Filters)?;
+
+    terminal::heading("Starting Envoy");
+    let envoy = legation_tests::envoy_binary()?;
+    let version = legation_tests::envoy_version(&envoy)?;
+    let config = Config::file(CHAIN)?;
+    let filters = config.module_names();
+    let stop = Stop::listen()?;
+    let wait = Wait::begin(format!(
+        "starting Envoy {version} with {}",
+        filters.join(", ")
+    ));
+    let stage = start(&listen_on(config, args.port))?;
+    wait.done();
+
+    let (kept, broken) = show_all(&stage, &filters, &stop)?;
+    if broken > 0 {
+        println!(
+            "\n{BAD}✗ {broken} of {} promises broken{BAD:#}",
+            kept + broken
+        );
+        println!(
+            "\n{DIM}The end of Envoy's log:{DIM:#}\n{}",
+            stage.envoy().log_tail(20)
+        );
+        return Ok(ExitCode::FAILURE);
+    }
+    println!("\n{GOOD}✓ all {kept} promises kept{GOOD:#}");
+    if args.serve {
+        serve(&stage, &stop)?;
+    } else {
+        println!("{DIM}To try more yourself: cargo xtask demo --serve{DIM:#}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn start(config: &Config) -> Result<Stage> {
+    let upstream = Upstream::answering(|received| {
+        let mut reply = Reply::ok();
+        for (name, value) in shows::UPSTREAM_HEADERS {
+            reply = reply.header(name, value);
+        }
+        reply.body(format!("{:#}\n", described(received)))
+    })?;
+    Stage::with_upstream(config, upstream).map_err(|error| match error {
+        StartError::Setup(error) => error,
+        refused => refused.into(),
+    })
+}
+
+/// Shows every filter of the chain; gives how many promises were kept and broken.
+fn show_all(stage: &Stage, filters: &[String], stop: &Stop) -> Result<(usize, usize)> {
+    let shows = shows::all();
+    if let Some(filter) = filters
+        .iter()
+        .find(|f| shows.iter().all(|s| s.filter != **f))
+    {
+        bail!("{CHAIN} has the filter `{filter}`, but the demo has nothing to show of it");
+    }
+    let (mut kept, mut broken) = (0, 0);
+    for filter in filters {
+        terminal::heading(filter);
+        for show in shows.iter().filter(|show| show.filter == filter) {
+            if stop.wait(Duration::ZERO) {
+                bail!("stopped");
+            }
+            let (good, bad) = show_one(stage, show)?;
+            kept += good;
+            broken += bad;
+        }
+    }
+    Ok((kept, broken))
+}
+
+fn show_one(stage: &Stage, show: &Show) -> Result<(usize, usize)> {
+    let request = (show.request)();
+    let sent = request.to_string();
+    let exchange = stage
+        .exchange(request)
+        .with_context(|| format!("the request for “{}” got no answer", show.title))?;
+    println!("\n{BOLD}{}{BOLD:#}", show.title);
+    print::exchange(show, &sent, &exchange);
+    let (mut kept, mut broken) = (0, 0);
+    for promise in &show.promises {
+        if promise.holds(&exchange) {
+            kept += 1;
+            println!("  {GOOD}✓{GOOD:#} {promise}");
+        } else {
+            broken += 1;
+            println!("  {BAD}✗{BAD:#} {promise}");
+        }
+    }
+    Ok((kept, broken))
+}
+
+fn serve(stage: &Stage, stop: &Stop) -> Result<()> {
+    let url = format!("http://{}", stage.envoy().address()?);
+    terminal::heading("Try it yourself");
+    println!();
+    println!("  {} {url}", styled(BOLD, "Envoy   "));
+    println!(
+        "  {} http://{}",
+        styled(BOLD, "admin   "),
+        stage.admin().address()
+    );
+    println!(
+        "  {} http://{} answers what it received",
+        styled(BOLD, "upstream"),
+        stage.upstream().address()
+    );
+    println!(
+        "  {} {}",
+        styled(BOLD, "log     "),
+        stage.envoy().log_file().display()
+    );
+    println!("\n  curl -i {url}/hello\n\nCtrl-C stops everything.");
+    while !stop.wait(Duration::from_mins(1)) {}
+    println!("stopped");
+    Ok(())
+}

@@ -1,0 +1,195 @@
+//! What the demo shows of each filter: requests, and what is promised of them.
+//!
+//! A new filter in the chain adds its shows to [`all`]; the demo fails for a filter
+//! that has none.
+
+use std::fmt;
+
+use legation_tests::{Exchange, Headers, Request};
+
+/// What the upstream of the demo answers beside its body.
+pub(super) const UPSTREAM_HEADERS: [(&str, &str); 2] = [
+    ("content-type", "application/json"),
+    ("x-powered-by", "the upstream"),
+];
+
+/// One request, and what a filter does to it.
+pub(super) struct Show {
+    pub(super) filter: &'static str,
+    pub(super) title: &'static str,
+    pub(super) request: fn() -> Request,
+    pub(super) promises: Vec<Promise>,
+}
+
+/// What a filter promises.
+#[derive(Clone, Copy, Debug)]
+#[allow(
+    dead_code,
+    reason = "a vocabulary for every filter, not all of it spoken yet"
+)]
+pub(super) enum Promise {
+    /// The request arrives with this header, once.
+    Arrives(&'static str, &'static str),
+    /// The request arrives without this header.
+    ArrivesWithout(&'static str),
+    /// Envoy answers by itself.
+    NeverArrives,
+    /// The answer has this status.
+    Status(u16),
+    /// The answer comes back with this header, once.
+    ComesBack(&'static str, &'static str),
+    /// The answer comes back without this header.
+    ComesBackWithout(&'static str),
+}
+
+/// Everything that the demo shows, in the order of the filters' names.
+pub(super) fn all() -> Vec<Show> {
+    use Promise::{Arrives, Status};
+    vec![
+        Show {
+            filter: "header-tag",
+            title: "Every request is tagged",
+            request: || Request::get("/hello").header("user-agent", "demo"),
+            promises: vec![Arrives("x-envoy-plugin", "header-tag"), Status(200)],
+        },
+        Show {
+            filter: "header-tag",
+            title: "A tag that the client forged is overwritten",
+            request: || {
+                Request::post("/orders", "one coffee")
+                    .header("user-agent", "demo")
+                    .header("x-envoy-plugin", "forged")
+            },
+            promises: vec![Arrives("x-envoy-plugin", "header-tag"), Status(200)],
+        },
+        Show {
+            filter: "header-tag",
+            title: "Bytes that are no text pass unharmed",
+            request: || {
+                Request::get("/hello")
+                    .header("user-agent", "demo")
+                    .header("x-bytes", b"caf\xe9 \xff")
+            },
+            promises: vec![Arrives("x-envoy-plugin", "header-tag"), Status(200)],
+        },
+    ]
+}
+
+/// The upstream's answer line by line, without its body.
+pub(super) fn upstream_answer() -> Vec<String> {
+    let headers = UPSTREAM_HEADERS.map(|(name, value)| format!("{name}: {value}"));
+    std::iter::once("200".to_owned()).chain(headers).collect()
+}
+
+impl Promise {
+    pub(super) fn holds(self, exchange: &Exchange) -> bool {
+        let arrived = exchange.received.as_ref().map(|received| &received.headers);
+        let back = &exchange.response.headers;
+        match self {
+            Self::Arrives(name, value) => arrived.is_some_and(|it| has_only(it, name, value)),
+            Self::ArrivesWithout(name) => arrived.is_some_and(|it| !it.contains(name)),
+            Self::NeverArrives => arrived.is_none(),
+            Self::Status(status) => exchange.response.status == status,
+            Self::ComesBack(name, value) => has_only(back, name, value),
+            Self::ComesBackWithout(name) => !back.contains(name),
+        }
+    }
+
+    /// The line that it promises on the way in.
+    pub(super) fn arriving_line(self) -> Option<String> {
+        match self {
+            Self::Arrives(name, value) => Some(format!("{name}: {value}")),
+            _ => None,
+        }
+    }
+
+    /// The line that it promises on the way back.
+    pub(super) fn returning_line(self) -> Option<String> {
+        match self {
+            Self::ComesBack(name, value) => Some(format!("{name}: {value}")),
+            Self::Status(status) => Some(status.to_string()),
+            _ => None,
+        }
+    }
+}
+
+fn has_only(headers: &Headers, name: &str, value: &str) -> bool {
+    headers.all(name) == [value.as_bytes()]
+}
+
+impl fmt::Display for Promise {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Arrives(name, value) => write!(out, "arrives with {name}: {value}"),
+            Self::ArrivesWithout(name) => write!(out, "arrives without {name}"),
+            Self::NeverArrives => write!(out, "does not arrive: Envoy answers by itself"),
+            Self::Status(status) => write!(out, "is answered {status}"),
+            Self::ComesBack(name, value) => write!(out, "comes back with {name}: {value}"),
+            Self::ComesBackWithout(name) => write!(out, "comes back without {name}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use legation_tests::{Received, Response};
+
+    use super::*;
+
+    fn exchange(arrived: Option<&[(&str, &str)]>) -> Exchange {
+        Exchange {
+            response: Response {
+                status: 200,
+                headers: [("server", "envoy")].into_iter().collect(),
+                body: Vec::new(),
+                trailers: Headers::new(),
+            },
+            received: arrived.map(|headers| Received {
+                method: "GET".to_owned(),
+                path: "/".to_owned(),
+                authority: "a".to_owned(),
+                version: "HTTP/1.1".to_owned(),
+                headers: headers.iter().copied().collect(),
+                body: Vec::new(),
+                trailers: Headers::new(),
+                complete: true,
+            }),
+        }
+    }
+
+    #[test]
+    fn a_header_must_arrive_once_with_its_value() {
+        let promise = Promise::Arrives("x-a", "1");
+
+        assert!(promise.holds(&exchange(Some(&[("x-a", "1")]))));
+        assert!(!promise.holds(&exchange(Some(&[("x-a", "2")]))));
+        assert!(!promise.holds(&exchange(Some(&[("x-a", "1"), ("x-a", "1")]))));
+        assert!(!promise.holds(&exchange(Some(&[]))));
+        assert!(!promise.holds(&exchange(None)));
+    }
+
+    #[test]
+    fn what_never_arrives_breaks_promises_about_its_arrival() {
+        assert!(Promise::NeverArrives.holds(&exchange(None)));
+        assert!(!Promise::NeverArrives.holds(&exchange(Some(&[]))));
+        assert!(!Promise::ArrivesWithout("x-a").holds(&exchange(None)));
+    }
+
+    #[test]
+    fn promises_about_the_answer_look_at_the_answer() {
+        let exchange = exchange(None);
+
+        assert!(Promise::Status(200).holds(&exchange));
+        assert!(!Promise::Status(503).holds(&exchange));
+        assert!(Promise::ComesBack("server", "envoy").holds(&exchange));
+        assert!(!Promise::ComesBackWithout("server").holds(&exchange));
+        assert!(Promise::ComesBackWithout("x-powered-by").holds(&exchange));
+    }
+
+    #[test]
+    fn every_show_promises_something() {
+        for show in all() {
+            assert!(!show.promises.is_empty(), "{}", show.title);
+        }
+    }
+}
