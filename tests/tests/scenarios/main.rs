@@ -1,9 +1,11 @@
-//! Shows the scenarios of every filter (`filters/NAME/tests/scenarios/*.yaml`)
-//! in Envoy: the same files that the filters' own tests show on the mock host.
+//! Shows scenarios in Envoy: those of every filter
+//! (`filters/NAME/tests/scenarios/*.yaml`) and of the modules that only tests
+//! load. The same files run on the mock host in the crates' own tests.
 
 mod stage;
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use legation_testing::scenario::{self, Suite};
@@ -20,23 +22,30 @@ fn main() {
 }
 
 fn suite() -> Result<Suite> {
-    let filters = workspace_root().join("filters");
-    let entries = fs::read_dir(&filters)
-        .with_context(|| format!("cannot read the folder {}", filters.display()))?;
-    let mut names = Vec::new();
-    for entry in entries {
-        names.push(entry?.file_name());
-    }
-    names.sort();
     let mut suite = Suite::default();
-    for name in names {
-        let folder = filters.join(&name).join("tests/scenarios");
-        if folder.is_dir() {
-            let prefix = format!("{}::", name.to_string_lossy());
+    for crates in ["filters", "tests/modules"] {
+        for (name, folder) in folders(&workspace_root().join(crates))? {
+            let prefix = format!("{name}::");
             suite.add(&prefix, &folder, |scenario| {
                 scenario::run::<InEnvoy>(scenario)
             })?;
         }
     }
     Ok(suite)
+}
+
+/// The crates of a folder that have scenarios, and where.
+fn folders(crates: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let entries = fs::read_dir(crates)
+        .with_context(|| format!("cannot read the folder {}", crates.display()))?;
+    let mut folders = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let folder = entry.path().join("tests/scenarios");
+        if folder.is_dir() {
+            folders.push((entry.file_name().to_string_lossy().into_owned(), folder));
+        }
+    }
+    folders.sort();
+    Ok(folders)
 }

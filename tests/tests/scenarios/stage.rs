@@ -16,7 +16,8 @@ const STATS_PREFIX: &str = "wasmcustom.";
 /// Envoy as a stage.
 pub struct InEnvoy {
     stage: legation_tests::Stage,
-    steps: usize,
+    /// Why the last step's client got no whole answer.
+    broke_off: Option<String>,
 }
 
 impl Stage for InEnvoy {
@@ -34,7 +35,10 @@ impl Stage for InEnvoy {
             config = config.http2_upstream(legation_tests::UPSTREAM_CLUSTER);
         }
         match legation_tests::Stage::start(&config) {
-            Ok(stage) => Ok(Started::Ready(Self { stage, steps: 0 })),
+            Ok(stage) => Ok(Started::Ready(Self {
+                stage,
+                broke_off: None,
+            })),
             Err(error @ StartError::Refused { .. }) => {
                 let lines = error.module_errors();
                 Ok(Started::Refused(
@@ -46,17 +50,18 @@ impl Stage for InEnvoy {
     }
 
     fn play(&mut self, step: &Step) -> Result<Observed> {
-        self.steps += 1;
-        let id = format!("step-{}", self.steps);
-        let request = request(&step.request).id(&id);
+        let upstream = self.stage.upstream();
+        upstream.forget();
         let reply = reply(&step.upstream);
-        self.stage.upstream().answer(move |_| reply.clone());
+        upstream.answer(move |_| reply.clone());
+        let request = request(&step.request);
         let response = if step.request.http2 {
             self.stage.http2_client().send(request)
         } else {
             self.stage.client().send(request)
         };
-        let received = self.stage.upstream().with_id(&id);
+        let received = upstream.last();
+        self.broke_off = response.as_ref().err().map(|error| format!("{error:#}"));
         Ok(Observed {
             upstream: received.filter(|received| received.complete).map(arrived),
             response: response.ok().map(answered),
@@ -73,10 +78,9 @@ impl Stage for InEnvoy {
     }
 
     fn story(&mut self) -> String {
-        format!(
-            "the end of Envoy's log:\n{}\n",
-            self.stage.envoy().log_tail(30)
-        )
+        let log = self.stage.envoy().log_tail(30);
+        let broke_off = self.broke_off.as_deref().unwrap_or("none");
+        format!("the client's error: {broke_off}\nthe end of Envoy's log:\n{log}\n")
     }
 }
 
@@ -125,7 +129,6 @@ fn arrived(received: Received) -> Message {
     headers.add(":path", received.path);
     headers.add(":authority", received.authority);
     extend(&mut headers, &received.headers);
-    headers.remove(legation_tests::ID_HEADER);
     Message {
         headers,
         body: received.body,
