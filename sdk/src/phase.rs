@@ -127,13 +127,14 @@ impl RequestHeaders {
             .set_raw(":authority", authority.as_str().as_bytes())
     }
 
-    /// Whether the client speaks gRPC and so wants refusals in its form.
+    /// Whether the client speaks gRPC, by Envoy's measure: `application/grpc` or
+    /// `application/grpc+…`. Envoy gives it local replies in gRPC's form.
     pub fn is_grpc(&mut self) -> Result<bool, HostError> {
         let content_type = self.headers.get("content-type")?;
         Ok(content_type.is_some_and(|value| {
             value
                 .strip_prefix(b"application/grpc")
-                .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+                .is_some_and(|rest| matches!(rest.first(), None | Some(b'+')))
         }))
     }
 }

@@ -8,7 +8,7 @@ use legation::{
     Configure, Error, Flow, HttpFilter, LocalReply, RequestBody, RequestHeaders, RequestTrailers,
     ResponseBody, ResponseHeaders, ResponseTrailers, Result, StreamLog, attributes,
 };
-use legation_testing::chaos;
+use legation_testing::{Answer, HOST_CALLS, Host, Outcome, Request, Response, chaos};
 
 const X_A: HeaderName = HeaderName::from_static("x-a");
 const X_B: HeaderName = HeaderName::from_static("x-b");
@@ -49,7 +49,7 @@ impl HttpFilter for Busy {
 
     fn on_request_headers(&self, seen: &mut Noisy, request: &mut RequestHeaders) -> Result<Flow> {
         self.requests.increment();
-        seen.0 += 1;
+        seen.0 = seen.0.saturating_add(1);
         if request.method()? == Some(b"CONNECT") {
             return Ok(LocalReply::new(403).header("x-a", "1").body("no").into());
         }
@@ -70,7 +70,7 @@ impl HttpFilter for Busy {
     }
 
     fn on_request_body(&self, seen: &mut Noisy, request: &mut RequestBody) -> Result<Flow> {
-        seen.0 += request.size() as u64;
+        seen.0 = seen.0.saturating_add(request.size() as u64);
         if !request.is_end_of_stream() {
             return Ok(Flow::Pause);
         }
@@ -137,6 +137,38 @@ impl HttpFilter for Stateless {
     }
 }
 
+/// Remembers something between its two callbacks, and is not told of ends.
+struct Echoing;
+
+#[legation::filter]
+impl HttpFilter for Echoing {
+    const NAME: &'static str = "echoing";
+    type Config = NoConfig;
+    type Stream = Vec<u8>;
+
+    fn configure(_: NoConfig, _: &mut Configure) -> Result<Self, ConfigErrors> {
+        Ok(Self)
+    }
+
+    fn on_request_headers(&self, path: &mut Vec<u8>, request: &mut RequestHeaders) -> Result<Flow> {
+        *path = request.path()?.unwrap_or_default().to_vec();
+        Ok(match request.method()? {
+            Some(b"GET") => Flow::Finish,
+            Some(b"CONNECT") => LocalReply::new(403).into(),
+            _ => Flow::Continue,
+        })
+    }
+
+    fn on_response_headers(
+        &self,
+        path: &mut Vec<u8>,
+        response: &mut ResponseHeaders,
+    ) -> Result<Flow> {
+        response.headers().set(&X_A, path)?;
+        Ok(Flow::Continue)
+    }
+}
+
 #[test]
 fn a_busy_filter_survives_a_hundred_thousand_lies() {
     let report = chaos::run::<Busy>("{}", 100_000, 1);
@@ -154,6 +186,40 @@ fn a_filter_without_contexts_survives_them_too() {
         report.refused > 1_000 && report.let_through > 1_000,
         "{report}"
     );
+}
+
+#[test]
+fn a_filter_that_is_not_told_of_ends_survives_them_too() {
+    let report = chaos::run::<Echoing>("", 20_000, 4);
+    assert!(
+        report.failures > 1_000 && report.let_through > 1_000,
+        "{report}"
+    );
+}
+
+#[test]
+fn every_status_of_every_host_call_is_met() {
+    for call in HOST_CALLS {
+        for status in (1..32).chain([0x8000_0000, u32::MAX]) {
+            let host = Host::<Busy>::new();
+            host.answer(call, Answer::Status(status));
+            // Refused or not: both are well.
+            if host.load("{}").is_err() {
+                continue;
+            }
+            let exchange = host
+                .exchange(Request::post("/").body("in").trailer("x-t", "1"))
+                .upstream(Response::ok().body("out").trailer("x-t", "1"));
+            host.tick();
+
+            let passed = exchange.outcome == Outcome::Answered;
+            assert!(
+                exchange.failures.is_empty() || !passed,
+                "{call} answers {status}\n{exchange}"
+            );
+            assert_eq!(host.streams(), 0, "{call} answers {status}");
+        }
+    }
 }
 
 #[test]

@@ -25,7 +25,7 @@ const CALLBACKS: [(&str, &str); 9] = [
 /// It writes the constant `CALLBACKS` and leaves the rest as it is. A callback
 /// under `#[cfg]` is noted under the same `#[cfg]`.
 ///
-/// ```ignore
+/// ```text
 /// #[legation::filter]
 /// impl HttpFilter for MyFilter { … }
 /// ```

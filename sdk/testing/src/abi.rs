@@ -68,7 +68,10 @@ unsafe fn give(served: &Served, data: *mut *mut u8, size: *mut usize) -> u32 {
 /// # Safety
 ///
 /// `to` is where the guest wants its answer.
-#[expect(clippy::cast_possible_truncation, reason = "a 32-bit answer has 32 bits")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a 32-bit answer has 32 bits"
+)]
 unsafe fn give_u32(served: &Served, to: *mut u32) -> u32 {
     if served.status == status::OK {
         // SAFETY: as the caller promises.
@@ -108,8 +111,12 @@ macro_rules! parameter {
 
 macro_rules! argument {
     // SAFETY: as of the function.
-    (bytes $data:ident $size:ident) => { unsafe { given($data, $size) } };
-    ($type:ident $value:ident) => { $value };
+    (bytes $data:ident $size:ident) => {
+        unsafe { given($data, $size) }
+    };
+    ($type:ident $value:ident) => {
+        $value
+    };
 }
 
 /// Defines the symbols: arguments, what comes back beside the status, and the

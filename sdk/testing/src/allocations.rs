@@ -29,8 +29,7 @@ pub struct Counting;
 macro_rules! count_allocations {
     () => {
         #[global_allocator]
-        static COUNTING_ALLOCATOR: $crate::allocations::Counting =
-            $crate::allocations::Counting;
+        static COUNTING_ALLOCATOR: $crate::allocations::Counting = $crate::allocations::Counting;
     };
 }
 

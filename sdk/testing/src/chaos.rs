@@ -127,10 +127,17 @@ fn vm<F: HttpFilter>(
     report: &mut Report,
 ) -> Result<(), String> {
     let host = Host::<F>::new();
-    host.load(configuration.clone()).map_err(|refused| refused.to_string())?;
-    let liar = Rc::new(Liar::new(Rc::clone(&host.runtime), host.root(), Rng::with_seed(seed)));
+    host.load(configuration.clone())
+        .map_err(|refused| refused.to_string())?;
+    let liar = Rc::new(Liar::new(
+        Rc::clone(&host.runtime),
+        host.root(),
+        Rng::with_seed(seed),
+    ));
     for case in 0..cases {
-        let ran = catch_unwind(AssertUnwindSafe(|| exchange(&host, &liar, generator, report)));
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            exchange(&host, &liar, generator, report);
+        }));
         let broken = match ran {
             Err(panic) => Some(format!("panicked: {}", text_of(panic.as_ref()))),
             Ok(()) => liar.broken(),
@@ -141,7 +148,10 @@ fn vm<F: HttpFilter>(
         // A filter that is not told of ends finds out by and by.
         let told = Runtime::<Guest<F>>::CALLBACKS.contains(Callbacks::DELETE);
         if told && host.streams() > 0 {
-            return Err(format!("case {case}: {} streams left behind", host.streams()));
+            return Err(format!(
+                "case {case}: {} streams left behind",
+                host.streams()
+            ));
         }
         report.cases += 1;
         report.failures += host.machine.failures.take().len() as u64;
@@ -176,7 +186,9 @@ fn exchange<F: HttpFilter>(
     host.machine.set_disturb(Some(Rc::clone(liar) as Rc<_>));
     let mut extra = None;
     if liar.draw(|rng| rng.u8(..) == 0) {
-        extra = host.load(liar.draw(|rng| generator.configuration(rng))).ok();
+        extra = host
+            .load(liar.draw(|rng| generator.configuration(rng)))
+            .ok();
     }
     let root = extra.unwrap_or_else(|| liar.root());
     let mut stream = host.stream_on(root, request);

@@ -129,7 +129,10 @@ impl Entry {
         })
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "contexts are numbers of 32 bits")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "contexts are numbers of 32 bits"
+    )]
     fn root(&self) -> u32 {
         self.number as u32
     }

@@ -187,9 +187,7 @@ impl HeaderList {
     }
 }
 
-pub(crate) fn encode<'a>(
-    pairs: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone,
-) -> Vec<u8> {
+pub(crate) fn encode<'a>(pairs: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone) -> Vec<u8> {
     let word = |size: usize| u32::try_from(size).unwrap_or(u32::MAX).to_le_bytes();
     let mut bytes = word(pairs.clone().count()).to_vec();
     for (name, value) in pairs.clone() {
@@ -354,7 +352,9 @@ mod tests {
 
     #[test]
     fn reads_what_it_wrote() {
-        let list: HeaderList = [("x-a", "1"), ("x-b", ""), ("x-a", "2")].into_iter().collect();
+        let list: HeaderList = [("x-a", "1"), ("x-b", ""), ("x-a", "2")]
+            .into_iter()
+            .collect();
         assert_eq!(HeaderList::decode(&list.encode()), Some(list));
         assert_eq!(HeaderList::decode(&[]), Some(HeaderList::default()));
     }
@@ -363,7 +363,11 @@ mod tests {
     fn refuses_every_truncation() {
         let bytes = HeaderList::from_iter([("x-a", "1"), ("x-b", "2")]).encode();
         for size in 1..bytes.len() {
-            assert_eq!(HeaderList::decode(&bytes[..size]), None, "cut to {size} bytes");
+            assert_eq!(
+                HeaderList::decode(&bytes[..size]),
+                None,
+                "cut to {size} bytes"
+            );
         }
     }
 
@@ -373,7 +377,10 @@ mod tests {
         for (name, value) in [("Accept", "a"), ("accept", "b"), ("x-a", "1"), ("x-a", "2")] {
             list.add(name, value);
         }
-        assert_eq!(list, HeaderList::from_iter([("accept", "a,b"), ("x-a", "1"), ("x-a", "2")]));
+        assert_eq!(
+            list,
+            HeaderList::from_iter([("accept", "a,b"), ("x-a", "1"), ("x-a", "2")])
+        );
         list.add("host", "example.com");
         assert_eq!(list.text(":authority"), Some("example.com"));
     }

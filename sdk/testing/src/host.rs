@@ -159,7 +159,9 @@ impl<F: HttpFilter> Host<F> {
     /// Where there is none.
     #[track_caller]
     pub fn root(&self) -> Root {
-        self.newest.get().expect("the host has a configuration loaded")
+        self.newest
+            .get()
+            .expect("the host has a configuration loaded")
     }
 
     /// A request to the filter; say what the upstream answers to have it run.
@@ -280,7 +282,10 @@ impl<F: HttpFilter> Host<F> {
     #[track_caller]
     pub fn answer_nth(&self, call: &str, nth: usize, answer: Answer) {
         let name = known(call);
-        self.machine.script.borrow_mut().add(name, Some(nth), answer);
+        self.machine
+            .script
+            .borrow_mut()
+            .add(name, Some(nth), answer);
     }
 
     /// Has every call that no other rule answers answered by this.
@@ -305,17 +310,32 @@ impl<F: HttpFilter> Host<F> {
 
     /// The value of a counter, by the name that the host knows it by.
     pub fn counter(&self, name: &str) -> u64 {
-        self.state().metrics.counters.get(name).copied().unwrap_or_default()
+        self.state()
+            .metrics
+            .counters
+            .get(name)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// The value of a gauge.
     pub fn gauge(&self, name: &str) -> u64 {
-        self.state().metrics.gauges.get(name).copied().unwrap_or_default()
+        self.state()
+            .metrics
+            .gauges
+            .get(name)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// The values that a histogram has recorded.
     pub fn histogram(&self, name: &str) -> Vec<u64> {
-        self.state().metrics.histograms.get(name).cloned().unwrap_or_default()
+        self.state()
+            .metrics
+            .histograms
+            .get(name)
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// The HTTP callouts that the filter has asked for.
@@ -337,7 +357,8 @@ impl<F: HttpFilter> Host<F> {
         call: impl FnOnce(&Runtime<Guest<F>>) -> T,
     ) -> T {
         let runtime = Rc::clone(&self.runtime);
-        self.machine.enter(context, callback, move || call(&runtime))
+        self.machine
+            .enter(context, callback, move || call(&runtime))
     }
 
     /// Makes a callback if the module exports it.

@@ -74,7 +74,10 @@ impl LocalReply {
 
     /// For `response.code_details`.
     pub(crate) fn details(&self) -> String {
-        self.details.split_whitespace().collect::<Vec<_>>().join("_")
+        self.details
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join("_")
     }
 }
 
@@ -92,6 +95,7 @@ fn is_head(request: &HeaderList) -> bool {
 /// What Envoy makes of an HTTP status where no gRPC status is given.
 pub(crate) fn grpc_status_of(status: u32) -> i32 {
     match status {
+        // As Envoy has it, 200 and all that is not known are UNKNOWN.
         400 => 13,
         401 => 16,
         403 => 7,
@@ -101,6 +105,11 @@ pub(crate) fn grpc_status_of(status: u32) -> i32 {
     }
 }
 
+fn digit(value: u8) -> char {
+    let digit = char::from_digit(value.into(), 16).unwrap_or_default();
+    digit.to_ascii_uppercase()
+}
+
 /// As gRPC writes a message into a header.
 fn percent_encoded(bytes: &[u8]) -> String {
     let mut text = String::new();
@@ -108,7 +117,7 @@ fn percent_encoded(bytes: &[u8]) -> String {
         if matches!(byte, b' '..=b'~') && byte != b'%' {
             text.push(char::from(byte));
         } else {
-            text.push_str(&format!("%{byte:02X}"));
+            text.extend(['%', digit(byte >> 4), digit(byte & 0xf)]);
         }
     }
     text

@@ -282,7 +282,10 @@ impl State {
     /// The configuration that a call is about.
     fn root(&mut self) -> Option<&mut RootState> {
         let context = self.context();
-        let root = self.streams.get(&context).map_or(context, |stream| stream.root);
+        let root = self
+            .streams
+            .get(&context)
+            .map_or(context, |stream| stream.root);
         self.roots.get_mut(&root)
     }
 
@@ -322,27 +325,12 @@ impl State {
                 Some(stream) => stream.set_buffer(buffer, start, size, data),
                 None => status::BAD_ARGUMENT,
             }),
-            Call::Map { map } => self.map(map),
-            Call::MapValue { map, name } => match self.here() {
-                Some(stream) => stream.map_value(map, name),
-                None => Served::status(status::BAD_ARGUMENT),
-            },
-            Call::SetMap { map, pairs } => self.change(map, |list| {
-                let pairs = HeaderList::decode(pairs).unwrap_or_default();
-                list.clear();
-                for (name, value) in pairs.iter() {
-                    list.add(name, value);
-                }
-            }),
-            Call::ReplaceMapValue { map, name, value } => {
-                self.change(map, |list| list.set(name, value))
-            }
-            Call::AddMapValue { map, name, value } => {
-                self.change(map, |list| list.add(name, value))
-            }
-            Call::RemoveMapValue { map, name } => self.change(map, |list| {
-                list.remove(name);
-            }),
+            Call::Map { .. }
+            | Call::MapValue { .. }
+            | Call::SetMap { .. }
+            | Call::ReplaceMapValue { .. }
+            | Call::AddMapValue { .. }
+            | Call::RemoveMapValue { .. } => self.serve_map(call),
             Call::Property { path } => self.property(path),
             Call::SetProperty { path, value } => {
                 if let Some(stream) = self.here() {
@@ -404,6 +392,33 @@ impl State {
             Call::IncrementMetric { metric, offset } => {
                 Served::status(self.metrics.increment(metric, offset))
             }
+        }
+    }
+
+    fn serve_map(&mut self, call: &Call<'_>) -> Served {
+        match *call {
+            Call::Map { map } => self.map(map),
+            Call::MapValue { map, name } => match self.here() {
+                Some(stream) => stream.map_value(map, name),
+                None => Served::status(status::BAD_ARGUMENT),
+            },
+            Call::SetMap { map, pairs } => self.change(map, |list| {
+                let pairs = HeaderList::decode(pairs).unwrap_or_default();
+                list.clear();
+                for (name, value) in pairs.iter() {
+                    list.add(name, value);
+                }
+            }),
+            Call::ReplaceMapValue { map, name, value } => {
+                self.change(map, |list| list.set(name, value))
+            }
+            Call::AddMapValue { map, name, value } => {
+                self.change(map, |list| list.add(name, value))
+            }
+            Call::RemoveMapValue { map, name } => self.change(map, |list| {
+                list.remove(name);
+            }),
+            _ => Served::status(status::UNIMPLEMENTED),
         }
     }
 
@@ -495,7 +510,9 @@ impl State {
         if upstream.is_empty() || !complete {
             return Served::status(status::BAD_ARGUMENT);
         }
-        let token = u32::try_from(self.callouts.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let token = u32::try_from(self.callouts.len())
+            .unwrap_or(u32::MAX)
+            .saturating_add(1);
         self.callouts.push(HttpCall {
             context: self.context(),
             token,

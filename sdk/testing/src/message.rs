@@ -195,11 +195,7 @@ impl Response {
     }
 }
 
-fn state_length(
-    headers: &mut HeaderList,
-    chunks: &[Vec<u8>],
-    trailers: Option<&HeaderList>,
-) {
+fn state_length(headers: &mut HeaderList, chunks: &[Vec<u8>], trailers: Option<&HeaderList>) {
     let stated = headers.contains("content-length") || headers.contains("transfer-encoding");
     if !stated && trailers.is_none() && !chunks.is_empty() {
         let length: usize = chunks.iter().map(Vec::len).sum();

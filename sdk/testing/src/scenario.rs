@@ -52,7 +52,7 @@
 //! A filter's crate shows its scenarios on the mock host by a test of its own,
 //! `tests/scenarios.rs`, declared with `harness = false`:
 //!
-//! ```ignore
+//! ```text
 //! legation_testing::scenarios!(header_tag::HeaderTag, "tests/scenarios");
 //! ```
 
@@ -61,6 +61,8 @@ mod format;
 mod mock;
 mod stage;
 mod suite;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use check::run;

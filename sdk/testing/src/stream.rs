@@ -36,20 +36,23 @@ pub struct Stream<'h, F: HttpFilter> {
     host: &'h Host<F>,
     id: u32,
     request: Request,
-    /// What has reached the upstream, and whether that is all of it.
-    upstream: Message,
-    reached_upstream: bool,
-    request_complete: bool,
-    /// What has reached the client.
-    client: Message,
-    headers_sent: bool,
-    response_complete: bool,
-    /// A body that the filter holds.
-    held: [Option<Vec<u8>>; 2],
-    resumed: [bool; 2],
+    /// What the filter has let go on, to the upstream and to the client.
+    sides: [Side; 2],
     outcome: Option<Outcome>,
     ended: bool,
     before: Before,
+}
+
+/// What the filter has let go on in one direction.
+#[derive(Default)]
+struct Side {
+    message: Message,
+    began: bool,
+    complete: bool,
+    /// A body that the filter holds.
+    held: Option<Vec<u8>>,
+    /// The filter has asked for what it holds to go on.
+    resumed: bool,
 }
 
 /// Where the host's records stood when the stream began.
@@ -93,14 +96,7 @@ impl<'h, F: HttpFilter> Stream<'h, F> {
             host,
             id,
             request,
-            upstream: Message::default(),
-            reached_upstream: false,
-            request_complete: false,
-            client: Message::default(),
-            headers_sent: false,
-            response_complete: false,
-            held: [None, None],
-            resumed: [false, false],
+            sides: Default::default(),
             outcome: None,
             ended: false,
             before,
@@ -120,8 +116,8 @@ impl<'h, F: HttpFilter> Stream<'h, F> {
     /// The whole exchange: the request, and if it arrives, the answer.
     pub(crate) fn run(&mut self, upstream: impl Upstream) {
         self.send_request();
-        if self.request_complete && self.outcome.is_none() {
-            let response = upstream.answer(&self.upstream);
+        if self.side(Direction::Request).complete && self.outcome.is_none() {
+            let response = upstream.answer(&self.side(Direction::Request).message);
             self.send_response(response);
         }
     }
@@ -186,13 +182,10 @@ impl<'h, F: HttpFilter> Stream<'h, F> {
             return self.progress();
         }
         if !self.goes_on(Direction::Request, action) {
-            return self.hold();
+            return Progress::Paused;
         }
-        self.upstream.headers = self.state(|state| state.list(REQUEST_HEADERS));
-        self.reached_upstream = true;
-        if end {
-            self.complete_request();
-        }
+        let headers = self.state(|state| state.list(REQUEST_HEADERS));
+        self.begin(Direction::Request, headers, end);
         Progress::Continued
     }
 
@@ -240,13 +233,10 @@ impl<'h, F: HttpFilter> Stream<'h, F> {
             return self.progress();
         }
         if !self.goes_on(Direction::Response, action) {
-            return self.hold();
+            return Progress::Paused;
         }
-        self.client.headers = self.state(|state| state.list(RESPONSE_HEADERS));
-        self.headers_sent = true;
-        if end {
-            self.response_complete = true;
-        }
+        let headers = self.state(|state| state.list(RESPONSE_HEADERS));
+        self.begin(Direction::Response, headers, end);
         Progress::Continued
     }
 
@@ -259,7 +249,7 @@ impl<'h, F: HttpFilter> Stream<'h, F> {
             Direction::Request => state.facts.request_size += piece.len(),
             Direction::Response => state.facts.response_size += piece.len(),
         });
-        let held = self.held[direction as usize].take();
+        let held = self.side(direction).held.take();
         let holds = held.is_some();
         let mut bytes = held.unwrap_or_default();
         bytes.extend_from_slice(piece);
@@ -274,17 +264,17 @@ impl<'h, F: HttpFilter> Stream<'h, F> {
             return self.progress();
         }
         if !self.goes_on(direction, action) {
-            self.held[direction as usize] = Some(bytes);
-            return self.hold();
+            self.side(direction).held = Some(bytes);
+            return Progress::Paused;
         }
-        self.pass_on(direction, bytes);
+        self.side(direction).message.body.extend(bytes);
         if end {
             // Trailers that the filter added to the end of the body.
             if self.state(|state| state.has(map)) {
                 let trailers = self.state(|state| state.list(map));
-                self.target(direction).trailers = trailers;
+                self.side(direction).message.trailers = trailers;
             }
-            self.complete(direction);
+            self.side(direction).complete = true;
         }
         Progress::Continued
     }
@@ -302,14 +292,15 @@ impl<'h, F: HttpFilter> Stream<'h, F> {
             return self.progress();
         }
         if !self.goes_on(direction, action) {
-            return self.hold();
-        }
-        if let Some(held) = self.held[direction as usize].take() {
-            self.pass_on(direction, held);
+            return Progress::Paused;
         }
         let trailers = self.state(|state| state.list(map));
-        self.target(direction).trailers = trailers;
-        self.complete(direction);
+        let side = self.side(direction);
+        side.message
+            .body
+            .extend(side.held.take().unwrap_or_default());
+        side.message.trailers = trailers;
+        side.complete = true;
         Progress::Continued
     }
 
@@ -335,7 +326,7 @@ impl<'h, F: HttpFilter> Stream<'h, F> {
     fn act(&mut self, callback: Callback) -> bool {
         while let Some(action) = self.state(|state| state.actions.pop_front()) {
             match action {
-                Action::Continue(direction) => self.resumed[direction as usize] = true,
+                Action::Continue(direction) => self.side(direction).resumed = true,
                 Action::Close(_) => self.outcome = Some(Outcome::Reset),
                 Action::Reply(reply) => self.reply(&reply, callback),
             }
@@ -356,20 +347,27 @@ impl<'h, F: HttpFilter> Stream<'h, F> {
             // Not through the filters again.
             Callback::ResponseHeaders => {
                 self.state(|state| state.facts.response_code = status_of(&message.headers));
-                self.client = message;
-                self.headers_sent = true;
-                self.response_complete = true;
+                *self.side(Direction::Response) = Side {
+                    message,
+                    began: true,
+                    complete: true,
+                    ..Side::default()
+                };
                 Some(Outcome::Replied)
             }
             _ => {
                 let body = std::mem::take(&mut message.body);
                 let end = body.is_empty();
                 self.headers_to_client(message.headers, end);
-                if self.outcome.is_none() && self.headers_sent && !end {
+                if self.outcome.is_none() && self.side(Direction::Response).began && !end {
                     self.body(Direction::Response, &body, true);
                 }
-                let complete = self.response_complete;
-                let replied = if complete { Outcome::Replied } else { Outcome::Held };
+                let complete = self.side(Direction::Response).complete;
+                let replied = if complete {
+                    Outcome::Replied
+                } else {
+                    Outcome::Held
+                };
                 Some(self.outcome.take().unwrap_or(replied))
             }
         };
@@ -394,7 +392,7 @@ impl<'h, F: HttpFilter> Stream<'h, F> {
     }
 
     fn goes_on(&mut self, direction: Direction, action: u32) -> bool {
-        let resumed = std::mem::take(&mut self.resumed[direction as usize]);
+        let resumed = std::mem::take(&mut self.side(direction).resumed);
         action == CONTINUE || resumed
     }
 
@@ -405,30 +403,15 @@ impl<'h, F: HttpFilter> Stream<'h, F> {
         }
     }
 
-    fn pass_on(&mut self, direction: Direction, bytes: Vec<u8>) {
-        self.target(direction).body.extend(bytes);
+    fn side(&mut self, direction: Direction) -> &mut Side {
+        &mut self.sides[direction as usize]
     }
 
-    fn target(&mut self, direction: Direction) -> &mut Message {
-        match direction {
-            Direction::Request => &mut self.upstream,
-            Direction::Response => &mut self.client,
-        }
-    }
-
-    fn complete(&mut self, direction: Direction) {
-        match direction {
-            Direction::Request => self.complete_request(),
-            Direction::Response => self.response_complete = true,
-        }
-    }
-
-    fn complete_request(&mut self) {
-        self.request_complete = true;
-    }
-
-    fn hold(&self) -> Progress {
-        Progress::Paused
+    fn begin(&mut self, direction: Direction, headers: HeaderList, end: bool) {
+        let side = self.side(direction);
+        side.message.headers = headers;
+        side.began = true;
+        side.complete = end;
     }
 
     fn progress(&self) -> Progress {
@@ -449,7 +432,8 @@ impl<'h, F: HttpFilter> Stream<'h, F> {
     /// the exchange.
     pub fn end(mut self) -> Exchange {
         self.finish();
-        let outcome = self.outcome.unwrap_or(if self.response_complete {
+        let [request, response] = std::mem::take(&mut self.sides);
+        let outcome = self.outcome.unwrap_or(if response.complete {
             Outcome::Answered
         } else {
             Outcome::Held
@@ -458,18 +442,15 @@ impl<'h, F: HttpFilter> Stream<'h, F> {
         let mut exchange = Exchange {
             outcome,
             request: std::mem::take(&mut self.request.headers),
-            upstream: None,
-            upstream_began: self.reached_upstream,
-            response: answered.then(|| std::mem::take(&mut self.client)),
+            upstream: request.complete.then_some(request.message),
+            upstream_began: request.began,
+            response: answered.then_some(response.message),
             failures: self.host.machine.failures.borrow()[self.before.failures..].to_vec(),
             log: Vec::new(),
             calls: Vec::new(),
             allocations: BTreeMap::new(),
             counters: BTreeMap::new(),
         };
-        if self.request_complete {
-            exchange.upstream = Some(std::mem::take(&mut self.upstream));
-        }
         self.records(&mut exchange);
         exchange
     }
@@ -477,9 +458,15 @@ impl<'h, F: HttpFilter> Stream<'h, F> {
     fn records(&self, exchange: &mut Exchange) {
         let state = self.host.state();
         let log = state.log.iter().skip(self.before.log);
-        exchange.log = log.filter(|line| line.context == self.id).cloned().collect();
+        exchange.log = log
+            .filter(|line| line.context == self.id)
+            .cloned()
+            .collect();
         let calls = state.calls.iter().skip(self.before.calls);
-        exchange.calls = calls.filter(|call| call.context == self.id).copied().collect();
+        exchange.calls = calls
+            .filter(|call| call.context == self.id)
+            .copied()
+            .collect();
         for (context, callback, spent) in state.allocations.iter().skip(self.before.allocations) {
             if *context == self.id {
                 *exchange.allocations.entry(*callback).or_default() += *spent;
@@ -487,7 +474,9 @@ impl<'h, F: HttpFilter> Stream<'h, F> {
         }
         for (name, value) in &state.metrics.counters {
             let before = self.before.counters.get(name).copied().unwrap_or_default();
-            exchange.counters.insert(name.clone(), value.wrapping_sub(before));
+            exchange
+                .counters
+                .insert(name.clone(), value.wrapping_sub(before));
         }
     }
 
@@ -508,7 +497,10 @@ impl<'h, F: HttpFilter> Stream<'h, F> {
 }
 
 fn status_of(headers: &HeaderList) -> Option<u16> {
-    std::str::from_utf8(headers.get(":status")?).ok()?.parse().ok()
+    std::str::from_utf8(headers.get(":status")?)
+        .ok()?
+        .parse()
+        .ok()
 }
 
 impl<F: HttpFilter> Drop for Stream<'_, F> {

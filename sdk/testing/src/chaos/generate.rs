@@ -129,7 +129,9 @@ impl Generator {
     }
 
     fn word(&self, rng: &mut Rng) -> Vec<u8> {
-        self.words[rng.usize(..self.words.len())].clone().into_bytes()
+        self.words[rng.usize(..self.words.len())]
+            .clone()
+            .into_bytes()
     }
 }
 

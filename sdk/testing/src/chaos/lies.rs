@@ -101,7 +101,11 @@ impl<F: HttpFilter> Liar<F> {
     }
 
     fn life(&self, context: u32) -> u32 {
-        self.lives.borrow().get(&context).copied().unwrap_or_default()
+        self.lives
+            .borrow()
+            .get(&context)
+            .copied()
+            .unwrap_or_default()
     }
 
     pub(super) fn know(&self, context: u32) {
@@ -250,9 +254,15 @@ impl<F: HttpFilter> Disturb for Liar<F> {
         let known = self.contexts.borrow().contains(&id);
         if action == CONTINUE {
             if let Some(verdict) = verdict {
-                self.break_(format!("{}: {verdict:?}, and yet continued", entry.callback));
+                self.break_(format!(
+                    "{}: {verdict:?}, and yet continued",
+                    entry.callback
+                ));
             } else if was_refused {
-                self.break_(format!("{}: refused before, and now continued", entry.callback));
+                self.break_(format!(
+                    "{}: refused before, and now continued",
+                    entry.callback
+                ));
             } else if remembers && !known {
                 self.break_(format!("{}: unknown, and yet continued", entry.callback));
             }

@@ -4,6 +4,7 @@ use super::stream::{REQUEST_HEADERS, RESPONSE_HEADERS, RESPONSE_TRAILERS};
 use super::{State, StreamState};
 use crate::call::{Served, status};
 use crate::headers::{self, HeaderList};
+use crate::local_reply::grpc_status_of;
 use crate::message::AttributeValue;
 
 /// Where the client of a request is unless the test says otherwise.
@@ -23,7 +24,12 @@ impl State {
         let context = self.context();
         let stream = self.streams.get(&context);
         let set = stream
-            .and_then(|stream| stream.attributes.get(path).or_else(|| stream.wasm_state.get(path)))
+            .and_then(|stream| {
+                stream
+                    .attributes
+                    .get(path)
+                    .or_else(|| stream.wasm_state.get(path))
+            })
             .or_else(|| self.attributes.get(path));
         if let Some(value) = set {
             return Served::bytes(value.clone());
@@ -51,8 +57,11 @@ impl State {
         match (first, rest) {
             ("request", Some(field)) => request(stream, field, self.now),
             ("response", Some(field)) => response(stream, field),
-            ("request" | "response" | "source" | "destination" | "connection" | "upstream", None)
-            | ("filter_state", None) => Found::NoValue,
+            (
+                "request" | "response" | "source" | "destination" | "connection" | "upstream"
+                | "filter_state",
+                None,
+            ) => Found::NoValue,
             ("source", Some(field)) => {
                 let set = stream.attributes.get(b"source\0address".as_slice());
                 let client = set.map_or(CLIENT.into(), |set| String::from_utf8_lossy(set));
@@ -134,7 +143,11 @@ fn response(stream: &StreamState, field: &str) -> Found {
                 .and_then(|list| list.get("grpc-status"))
                 .or_else(|| headers.and_then(|list| list.get("grpc-status")))
                 .and_then(|status| std::str::from_utf8(status).ok()?.parse::<i64>().ok());
-            stated.map_or(Found::Missing, value)
+            let derived = || {
+                let code = stream.facts.response_code?;
+                Some(grpc_status_of(code.into()).into())
+            };
+            stated.or_else(derived).map_or(Found::Missing, value)
         }
         "size" => size(stream.facts.response_size),
         "total_size" => size(stream.facts.response_size + bytes(headers)),
@@ -165,7 +178,9 @@ fn address(address: &str, field: &str) -> Found {
     match field {
         "address" => value(address),
         "port" => {
-            let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<i64>().ok());
+            let port = address
+                .rsplit_once(':')
+                .and_then(|(_, port)| port.parse::<i64>().ok());
             port.map_or(Found::Missing, value)
         }
         _ => Found::Missing,

@@ -45,7 +45,9 @@ impl Metrics {
             _ => return Served::status(status::BAD_ARGUMENT),
         };
         let value = self.ids.get(&id).and_then(|name| values.get(name));
-        value.map_or(Served::status(status::NOT_FOUND), |value| Served::number(*value))
+        value.map_or(Served::status(status::NOT_FOUND), |value| {
+            Served::number(*value)
+        })
     }
 
     pub(super) fn record(&mut self, id: u32, value: u64) -> u32 {

@@ -40,7 +40,11 @@ impl Script {
         let mut found = None;
         let mut decide = {
             let mut script = script.borrow_mut();
-            for rule in script.rules.iter_mut().filter(|rule| rule.name == call.name()) {
+            for rule in script
+                .rules
+                .iter_mut()
+                .filter(|rule| rule.name == call.name())
+            {
                 rule.seen += 1;
                 if rule.nth.is_none_or(|nth| nth == rule.seen) {
                     found = Some(rule.answer.clone());

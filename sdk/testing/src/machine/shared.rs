@@ -31,7 +31,8 @@ impl SharedData {
             return status::CAS_MISMATCH;
         }
         self.last_cas = self.last_cas.wrapping_add(1).max(1);
-        self.values.insert(key.to_vec(), (value.to_vec(), self.last_cas));
+        self.values
+            .insert(key.to_vec(), (value.to_vec(), self.last_cas));
         status::OK
     }
 }

@@ -59,9 +59,8 @@ pub(crate) struct StreamState {
     /// Which of them a callback may see: Envoy takes headers away from the
     /// filter once it has let them go on.
     visible: [bool; 4],
-    bodies: [Option<Vec<u8>>; 2],
-    /// A body callback is running and nothing follows this piece.
-    at_end: bool,
+    /// What the body callback that is running sees.
+    pieces: [Option<Piece>; 2],
     pub(crate) in_log: bool,
     pub(crate) actions: VecDeque<Action>,
     /// A local reply was asked for in this callback.
@@ -70,6 +69,12 @@ pub(crate) struct StreamState {
     pub(crate) attributes: HashMap<Vec<u8>, Vec<u8>>,
     pub(crate) wasm_state: HashMap<Vec<u8>, Vec<u8>>,
     pub(crate) facts: Facts,
+}
+
+/// A piece of a body.
+struct Piece {
+    bytes: Vec<u8>,
+    is_last: bool,
 }
 
 /// What is known of a stream beside its maps.
@@ -128,15 +133,15 @@ impl StreamState {
         let at = map as usize;
         // At the end of a body trailers may be added.
         for direction in [Direction::Request, Direction::Response] {
+            let piece = self.pieces[direction as usize].as_ref();
             if map == direction.trailers()
                 && self.maps[at].is_none()
-                && self.at_end
-                && self.bodies[direction as usize].is_some()
+                && piece.is_some_and(|piece| piece.is_last)
             {
                 self.show(map, HeaderList::default());
             }
         }
-        if self.visible.get(at)? & !self.in_log {
+        if *self.visible.get(at)? && !self.in_log {
             self.maps[at].as_mut()
         } else {
             None
@@ -155,20 +160,21 @@ impl StreamState {
     }
 
     /// Shows a piece of a body to the callback that comes.
-    pub(crate) fn show_body(&mut self, direction: Direction, bytes: Vec<u8>, at_end: bool) {
-        self.bodies[direction as usize] = Some(bytes);
-        self.at_end = at_end;
+    pub(crate) fn show_body(&mut self, direction: Direction, bytes: Vec<u8>, is_last: bool) {
+        self.pieces[direction as usize] = Some(Piece { bytes, is_last });
     }
 
     /// What the callback made of the piece.
     pub(crate) fn take_body(&mut self, direction: Direction) -> Vec<u8> {
-        self.at_end = false;
-        self.bodies[direction as usize].take().unwrap_or_default()
+        let piece = self.pieces[direction as usize].take();
+        piece.map(|piece| piece.bytes).unwrap_or_default()
     }
 
     pub(super) fn buffer(&self, buffer: u32) -> &[u8] {
-        let body = self.bodies.get(buffer as usize).and_then(Option::as_deref);
-        body.unwrap_or_default()
+        match self.pieces.get(buffer as usize) {
+            Some(Some(piece)) => &piece.bytes,
+            _ => &[],
+        }
     }
 
     pub(super) fn set_buffer(
@@ -178,7 +184,7 @@ impl StreamState {
         size: usize,
         data: &[u8],
     ) -> u32 {
-        let Some(Some(body)) = self.bodies.get_mut(buffer as usize) else {
+        let Some(Some(Piece { bytes: body, .. })) = self.pieces.get_mut(buffer as usize) else {
             return status::BAD_ARGUMENT;
         };
         if start == 0 {
@@ -194,7 +200,10 @@ impl StreamState {
     /// Envoy sends the first local reply and takes no notice of others.
     pub(super) fn reply(&mut self, reply: LocalReply) {
         self.stopped = true;
-        let pending = self.actions.iter().any(|action| matches!(action, Action::Reply(_)));
+        let pending = self
+            .actions
+            .iter()
+            .any(|action| matches!(action, Action::Reply(_)));
         if !self.replied && !pending {
             self.actions.push_back(Action::Reply(reply));
         }

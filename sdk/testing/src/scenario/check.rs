@@ -75,7 +75,10 @@ fn refused(scenario: &Scenario, lines: &[String], place: &str) -> Result<()> {
     for line in left {
         writeln!(told, "did not expect the line `{line}`")?;
     }
-    bail!("{place}: the configuration was refused otherwise than expected\n{told}all lines:\n  {}", written());
+    bail!(
+        "{place}: the configuration was refused otherwise than expected\n{told}all lines:\n  {}",
+        written()
+    );
 }
 
 /// What the counters showed when a step last looked at them: some filters add
@@ -85,7 +88,11 @@ struct Counters(BTreeMap<String, u64>);
 impl Counters {
     fn new<S: Stage>(stage: &mut S, scenario: &Scenario) -> Result<Self> {
         let mut seen = BTreeMap::new();
-        for name in scenario.steps.iter().flat_map(|step| step.expect.stats.keys()) {
+        for name in scenario
+            .steps
+            .iter()
+            .flat_map(|step| step.expect.stats.keys())
+        {
             if !seen.contains_key(name) {
                 seen.insert(name.clone(), stage.counter(name)?);
             }
@@ -110,7 +117,9 @@ fn aside<S: Stage>(
             let before = counters.0.get(name).copied().unwrap_or_default();
             let grown = value.saturating_sub(before);
             if grown != *growth {
-                differences.push(format!("stat `{name}`: expected to grow by {growth}, grew by {grown}"));
+                differences.push(format!(
+                    "stat `{name}`: expected to grow by {growth}, grew by {grown}"
+                ));
             }
             now.insert(name.clone(), value);
         }
@@ -165,25 +174,49 @@ impl Differences {
                 self.header("upstream", &message.headers, name, values);
             }
         }
-        self.headers("upstream", &message.headers, &expected.headers, &expected.absent);
+        self.headers(
+            "upstream",
+            &message.headers,
+            &expected.headers,
+            &expected.absent,
+        );
         self.body("upstream", &message.body, expected.body.as_ref());
-        self.headers("upstream trailers", &message.trailers, &expected.trailers, &[]);
+        self.headers(
+            "upstream trailers",
+            &message.trailers,
+            &expected.trailers,
+            &[],
+        );
     }
 
     fn response(&mut self, expected: &ExpectResponse, message: &Message) {
         let status = message.status();
         if let Some(expected) = expected.status.filter(|expected| *expected != status) {
-            self.add(format!("response: expected status {expected}, got {status}"));
+            self.add(format!(
+                "response: expected status {expected}, got {status}"
+            ));
         }
-        self.headers("response", &message.headers, &expected.headers, &expected.absent);
+        self.headers(
+            "response",
+            &message.headers,
+            &expected.headers,
+            &expected.absent,
+        );
         self.body("response", &message.body, expected.body.as_ref());
-        self.headers("response trailers", &message.trailers, &expected.trailers, &[]);
+        self.headers(
+            "response trailers",
+            &message.trailers,
+            &expected.trailers,
+            &[],
+        );
         if let Some(expected) = expected.grpc_status {
             let in_trailers = message.trailers.get("grpc-status");
             let status = in_trailers.or_else(|| message.headers.get("grpc-status"));
             if status != Some(expected.to_string().as_bytes()) {
                 let status = status.map(|status| Text(status).to_string());
-                self.add(format!("response: expected grpc-status {expected}, got {status:?}"));
+                self.add(format!(
+                    "response: expected grpc-status {expected}, got {status:?}"
+                ));
             }
         }
     }
@@ -201,7 +234,9 @@ impl Differences {
         for name in absent {
             if headers.contains(name) {
                 let got = shown(headers.all(name));
-                self.add(format!("{place}: header `{name}`: expected none, got {got}"));
+                self.add(format!(
+                    "{place}: header `{name}`: expected none, got {got}"
+                ));
             }
         }
     }
@@ -209,12 +244,17 @@ impl Differences {
     fn header(&mut self, place: &str, headers: &HeaderList, name: &str, expected: &[Expected]) {
         let got: Vec<_> = headers.all(name).collect();
         let fits = got.len() == expected.len()
-            && got.iter().zip(expected).all(|(value, expected)| expected.fits(value));
+            && got
+                .iter()
+                .zip(expected)
+                .all(|(value, expected)| expected.fits(value));
         if !fits {
             let wanted: Vec<_> = expected.iter().map(ToString::to_string).collect();
             let wanted = wanted.join(", ");
             let got = shown(got.into_iter());
-            self.add(format!("{place}: header `{name}`: expected {wanted}, got {got}"));
+            self.add(format!(
+                "{place}: header `{name}`: expected {wanted}, got {got}"
+            ));
         }
     }
 
@@ -227,38 +267,45 @@ impl Differences {
 }
 
 fn shown<'a>(values: impl Iterator<Item = &'a [u8]>) -> String {
-    let values: Vec<_> = values.map(|value| Bytes(value.to_vec()).to_string()).collect();
+    let values: Vec<_> = values
+        .map(|value| Bytes(value.to_vec()).to_string())
+        .collect();
     if values.is_empty() {
         return "none".to_owned();
     }
     values.join(", ")
 }
 
+/// All that there is to know of a step that went otherwise than expected.
 fn tell(step: &Step, seen: &Observed, differences: &[String], log: &[String]) -> String {
-    let mut told = String::new();
-    for difference in differences {
-        told.push_str(&format!("- {difference}\n"));
-    }
     let request = &step.request;
-    told.push_str(&format!(
-        "request:\n  {} {} {}\n",
+    let mut lines: Vec<_> = differences
+        .iter()
+        .map(|difference| format!("- {difference}"))
+        .collect();
+    lines.push("request:".to_owned());
+    lines.push(format!(
+        "  {} {} {}",
         request.method(),
         request.authority(),
         request.path()
     ));
     for (name, value) in &request.headers.0 {
-        told.push_str(&format!("  {name}: {value}\n"));
+        lines.push(format!("  {name}: {value}"));
     }
-    let message = |message: &Option<Message>| match message {
-        Some(message) => message.to_string(),
-        None => "  nothing\n".to_owned(),
-    };
-    told.push_str(&format!("the upstream got:\n{}", message(&seen.upstream)));
-    told.push_str(&format!("the client got:\n{}", message(&seen.response)));
+    for (what, message) in [
+        ("the upstream got", &seen.upstream),
+        ("the client got", &seen.response),
+    ] {
+        let text = message.as_ref().map(Message::to_string);
+        let text = text.as_deref().unwrap_or("  nothing");
+        lines.push(format!("{what}:\n{}", text.trim_end()));
+    }
     if log.is_empty() {
-        told.push_str("the filter logged nothing\n");
+        lines.push("the filter logged nothing".to_owned());
     } else {
-        told.push_str(&format!("the filter logged:\n  {}\n", log.join("\n  ")));
+        lines.push(format!("the filter logged:\n  {}", log.join("\n  ")));
     }
-    told
+    lines.push(String::new());
+    lines.join("\n")
 }

@@ -70,7 +70,11 @@ pub struct RequestSpec {
 impl RequestSpec {
     /// The method that is sent.
     pub fn method(&self) -> &str {
-        let usual = if self.body.0.is_empty() { "GET" } else { "POST" };
+        let usual = if self.body.0.is_empty() {
+            "GET"
+        } else {
+            "POST"
+        };
         self.method.as_deref().unwrap_or(usual)
     }
 
@@ -208,7 +212,9 @@ impl Scenario {
 
     /// Reads a scenario from its text.
     pub fn parse(text: &str) -> Result<Self> {
-        let scenario: Self = serde_saphyr::from_str(text)?;
+        // `n`, `yes` and `off` are text.
+        let options = serde_saphyr::options! { strict_booleans: true };
+        let scenario: Self = serde_saphyr::from_str_with_options(text, options)?;
         if scenario.steps.is_empty() == scenario.refused.is_empty() {
             bail!(
                 "a scenario has either `steps`, or `refused` with the lines that say what is wrong \

@@ -12,6 +12,10 @@ use super::value::Bytes;
 use crate::host::Host;
 use crate::message::{Request, Response};
 
+/// `per_connection_buffer_limit_bytes` of the Envoy configurations that are
+/// shipped, by which scenarios run in Envoy.
+const BUFFER_LIMIT: usize = 32_768;
+
 /// The mock host as a stage.
 pub struct MockStage<F: HttpFilter> {
     host: Host<F>,
@@ -23,6 +27,7 @@ impl<F: HttpFilter> Stage for MockStage<F> {
 
     fn start(scenario: &Scenario) -> Result<Started<Self>> {
         let host = Host::new();
+        host.set_buffer_limit(BUFFER_LIMIT);
         host.set_environment(scenario.environment.clone());
         let loaded = match &scenario.configuration {
             serde_json::Value::String(text) => host.load(text.as_str()),
@@ -66,7 +71,8 @@ impl<F: HttpFilter> fmt::Debug for MockStage<F> {
 /// adds two headers of its own.
 fn request(step: &Step) -> Request {
     let spec = &step.request;
-    let mut request = Request::new(spec.method(), spec.path()).header(":authority", spec.authority());
+    let mut request =
+        Request::new(spec.method(), spec.path()).header(":authority", spec.authority());
     for (name, Bytes(value)) in &spec.headers.0 {
         request = request.header(name, value);
     }

@@ -30,8 +30,9 @@ impl Suite {
             let show = show.clone();
             let path = file.clone();
             let test = Trial::test(format!("{prefix}{name}"), move || {
-                let shown = Scenario::load(&path)
-                    .and_then(|scenario| show(&scenario).with_context(|| path.display().to_string()));
+                let shown = Scenario::load(&path).and_then(|scenario| {
+                    show(&scenario).with_context(|| path.display().to_string())
+                });
                 shown.map_err(|error| format!("{error:?}").into())
             });
             self.tests.push(test);
@@ -79,7 +80,11 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
             _ => {}
         }
     }
-    ensure!(!files.is_empty(), "no scenario (*.yaml) in {}", folder.display());
+    ensure!(
+        !files.is_empty(),
+        "no scenario (*.yaml) in {}",
+        folder.display()
+    );
     files.sort();
     Ok(files)
 }

@@ -139,14 +139,19 @@ fn one_form<E: de::Error>() -> E {
 }
 
 fn from_hex<E: de::Error>(text: &str) -> Result<Vec<u8>, E> {
-    let digits: Vec<_> = text.chars().filter(|digit| !digit.is_whitespace()).collect();
+    let digits: Vec<_> = text
+        .chars()
+        .filter(|digit| !digit.is_whitespace())
+        .collect();
     let bytes = digits.chunks(2).map(|pair| match *pair {
         [high, low] => Some(high.to_digit(16)? * 16 + low.to_digit(16)?),
         _ => None,
     });
     let bytes = bytes.map(|byte| byte.and_then(|byte| u8::try_from(byte).ok()));
     bytes.collect::<Option<_>>().ok_or_else(|| {
-        E::custom(format!("hex: expected pairs of hexadecimal digits, got `{text}`"))
+        E::custom(format!(
+            "hex: expected pairs of hexadecimal digits, got `{text}`"
+        ))
     })
 }
 
@@ -156,7 +161,9 @@ impl<'de> Visitor<'de> for ExpectedVisitor {
     type Value = Expected;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("text (in quotes where it looks like something else), or a form such as {hex: ff}")
+        f.write_str(
+            "text (in quotes where it looks like something else), or a form such as {hex: ff}",
+        )
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Expected, E> {
@@ -194,7 +201,10 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrManyVisitor<T> {
     type Value = OneOrMany<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value in text, or a list of values")
+        f.write_str(
+            "text (in quotes where it looks like something else), a form such as {hex: ff}, or a \
+             list of those",
+        )
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<OneOrMany<T>, E> {
