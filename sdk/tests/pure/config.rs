@@ -141,7 +141,7 @@ fn says_where_text_stops_being_json() {
     let [line] = lines("{\n \"rules\": [,]\n}").try_into().unwrap();
 
     assert!(
-        line.starts_with("configuration: not JSON: expected a value"),
+        line.starts_with("configuration: not JSON: expected value"),
         "{line}"
     );
     assert!(line.ends_with("(line 2, column 12)"), "{line}");
