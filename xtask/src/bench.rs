@@ -41,7 +41,8 @@ use crate::workspace::Workspace;
 
 /// How long a run takes when nobody says how many rounds it has.
 const USUAL_TIME: Duration = Duration::from_mins(2);
-const SLICE: Duration = Duration::from_millis(80);
+/// Short, so that many slices pass before something else disturbs them.
+const SLICE: Duration = Duration::from_millis(25);
 
 /// Enough to see that everything works.
 const SMOKE_ROUNDS: usize = 2;
@@ -108,7 +109,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         println!("{} cases work", cases.len());
         return Ok(());
     }
+    let (measured, unrest) = results(cases, samples, &modules);
     let run = Run {
+        unrest,
         envoy: version(&envoy)?,
         processor: cpu::model(),
         rounds: count,
@@ -119,7 +122,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             "Envoy itself"
         },
     };
-    let measured = results(cases, samples, &modules);
     print!("\n{}", report::table(&run, &measured));
     let file = match &args.json {
         Some(file) => file.clone(),
@@ -274,27 +276,32 @@ fn measure(rounds: &mut Rounds, count: usize) -> Result<Vec<Vec<Sample>>> {
     Ok(samples)
 }
 
-fn results(cases: Vec<Case>, samples: Vec<Vec<Sample>>, modules: &Modules) -> Vec<Measured> {
+/// Each case with the samples that count, and how restless those may be.
+fn results(cases: Vec<Case>, samples: Vec<Vec<Sample>>, modules: &Modules) -> (Vec<Measured>, f64) {
     let all: Vec<_> = cases.into_iter().zip(samples).collect();
-    let limit = |headers: &[(&str, &str)]| {
+    // The baseline costs more with larger requests.
+    let best = |headers: &[(&str, &str)]| {
         let alike = all
             .iter()
             .filter(|(case, _)| case.request_headers == headers);
-        calm::limit(alike.flat_map(|(_, samples)| samples))
+        calm::best(alike.flat_map(|(_, samples)| samples))
     };
-    let limits: Vec<_> = all
+    let bests: Vec<_> = all
         .iter()
-        .map(|(case, _)| limit(&case.request_headers))
+        .map(|(case, _)| best(&case.request_headers))
         .collect();
-    all.into_iter()
-        .zip(limits)
-        .map(|((case, samples), limit)| Measured {
+    let samples = all.iter().map(|(_, samples)| samples.as_slice());
+    let limit = calm::limit(samples.zip(bests.iter().copied()));
+    let measured = all
+        .into_iter()
+        .zip(bests)
+        .map(|((case, samples), best)| Measured {
             modules: modules.size_of(&case),
-            calm: calm::calm(&samples, limit),
+            calm: calm::calm(&samples, best, limit),
             case,
             samples,
-        })
-        .collect()
+        });
+    (measured.collect(), limit)
 }
 
 /// Envoy's version, as it tells it: `REVISION/1.40.0/Clean/RELEASE/BoringSSL`.

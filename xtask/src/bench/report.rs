@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use super::calm::BUSY;
 use super::cases::{Case, FLOOR};
 use super::rounds::Sample;
 use super::statistics::Summary;
@@ -14,6 +15,8 @@ pub(super) struct Run {
     pub(super) envoy: String,
     pub(super) processor: String,
     pub(super) rounds: usize,
+    /// How many times what it does at best the baseline may cost next to a sample that counts.
+    pub(super) unrest: f64,
     pub(super) slice_ms: u128,
     /// Where requests were answered.
     pub(super) route: &'static str,
@@ -23,26 +26,21 @@ pub(super) struct Run {
 pub(super) struct Measured {
     pub(super) case: Case,
     pub(super) samples: Vec<Sample>,
-    /// Those of the samples that nothing disturbed, if they are enough.
-    pub(super) calm: Option<Vec<Sample>>,
+    /// The samples that count: those that little disturbed.
+    pub(super) calm: Vec<Sample>,
     /// Bytes of its modules, if it has any.
     pub(super) modules: Option<usize>,
 }
 
 impl Measured {
     fn added(&self) -> Option<Summary> {
-        Summary::of(self.counted().iter().map(Sample::added))
-    }
-
-    /// The samples that count.
-    fn counted(&self) -> &[Sample] {
-        self.calm.as_ref().unwrap_or(&self.samples)
+        Summary::of(self.calm.iter().map(Sample::added))
     }
 }
 
 /// What the baseline itself costs a request.
 fn baseline(measured: &[Measured]) -> Option<Summary> {
-    let samples = measured.iter().flat_map(Measured::counted);
+    let samples = measured.iter().flat_map(|measured| &measured.calm);
     Summary::of(samples.map(Sample::baseline))
 }
 
@@ -97,26 +95,16 @@ fn circumstances(run: &Run, measured: &[Measured]) -> String {
             baseline.median, baseline.low, baseline.high
         )
     });
-    let disturbed = measured.iter().filter(|case| case.calm.is_none());
-    let disturbed: Vec<_> = disturbed.map(|case| case.case.name).collect();
-    let counted = if disturbed.is_empty() {
-        format!("of the calm ones of {} rounds", run.rounds)
+    let warning = if run.unrest > BUSY {
+        "The machine was too busy for these numbers to mean much: try again.\n"
     } else {
-        format!("of {} rounds", run.rounds)
-    };
-    let warning = if disturbed.is_empty() {
-        String::new()
-    } else {
-        format!(
-            "The machine was too busy to trust {}: it had hardly a calm round.\n",
-            disturbed.join(", ")
-        )
+        ""
     };
     format!(
-        "{baseline}CPU time of Envoy's worker, medians {counted}; \
+        "{baseline}CPU time of Envoy's worker, medians of the calmest of {} rounds; \
          the ratios hold from run to run, the times do not.\n{warning}\
          Envoy {} on {}; requests answered by {}.\n",
-        run.envoy, run.processor, run.route
+        run.rounds, run.envoy, run.processor, run.route
     )
 }
 
@@ -135,7 +123,7 @@ fn row(measured: &[Measured], case: &Measured) -> [String; 7] {
         added
             .map(|added| format!("{:.2} … {:.2}", added.low, added.high))
             .unwrap_or_default(),
-        case.counted().len().to_string(),
+        case.calm.len().to_string(),
         ratio(measured, case, FLOOR).map(times).unwrap_or_default(),
         peer.unwrap_or_default(),
         case.modules.map(terminal::size).unwrap_or_default(),
@@ -164,7 +152,7 @@ pub(super) fn json(run: &Run, measured: &[Measured]) -> Value {
                     "baseline_after": sample.baseline_after,
                 })
             });
-            let calm = case.calm.as_ref().map(Vec::len);
+
             json!({
                 "name": case.case.name,
                 "what": case.case.what,
@@ -173,7 +161,7 @@ pub(super) fn json(run: &Run, measured: &[Measured]) -> Value {
                 "peer": case.case.peer,
                 "times_peer": case.case.peer.and_then(|peer| ratio(measured, case, peer)),
                 "module_bytes": case.modules,
-                "calm_rounds": calm,
+                "calm_rounds": case.calm.len(),
                 "rounds_us": rounds.collect::<Vec<_>>(),
             })
         })
@@ -182,6 +170,7 @@ pub(super) fn json(run: &Run, measured: &[Measured]) -> Value {
         "envoy": run.envoy,
         "processor": run.processor,
         "rounds": run.rounds,
+        "unrest": run.unrest,
         "slice_ms": run.slice_ms,
         "route": run.route,
         "baseline_us": summary(baseline(measured)),
@@ -198,6 +187,7 @@ mod tests {
             envoy: "1.0.0".to_owned(),
             processor: "A Processor".to_owned(),
             rounds: 1,
+            unrest: 1.1,
             slice_ms: 80,
             route: "Envoy itself",
         }
@@ -218,7 +208,7 @@ mod tests {
         Measured {
             case,
             samples: vec![sample],
-            calm: None,
+            calm: vec![sample],
             modules: Some(1_500),
         }
     }
@@ -246,13 +236,15 @@ mod tests {
     }
 
     #[test]
-    fn the_table_says_which_rows_a_busy_machine_spoilt() {
-        let mut measured = [measured("floor", None, 1.0), measured("tag", None, 1.5)];
-        measured[0].calm = Some(measured[0].samples.clone());
+    fn the_table_says_when_the_machine_was_busy() {
+        let measured = [measured("floor", None, 1.0)];
+        let busy = Run {
+            unrest: 1.5,
+            ..run()
+        };
 
-        let table = table(&run(), &measured);
-
-        assert!(table.contains("too busy to trust tag:"), "{table}");
+        assert!(!table(&run(), &measured).contains("too busy"));
+        assert!(table(&busy, &measured).contains("too busy"));
     }
 
     #[test]
