@@ -20,10 +20,11 @@
 //! 1,024 streams. Never log a secret.
 
 use std::cell::Cell;
+use std::fmt::{Display, Write};
 
 use log::kv::{self, Key, Value, VisitSource, VisitValue};
 use log::{Level, LevelFilter, Metadata, Record};
-use serde_json::{Map, Value as Json};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::abi::{self, LogLevel, MapType};
 use crate::headers::RequestCopy;
@@ -118,33 +119,34 @@ impl log::Log for Logger {
             Level::Debug => ("debug", LogLevel::Debug),
             Level::Trace => ("trace", LogLevel::Trace),
         };
-        let mut line = Map::new();
-        // A value that does not let itself be read is left out. First, so that
-        // no key of a caller's hides one of ours.
-        let _ = record.key_values().visit(&mut Fields(&mut line));
-        put(&mut line, "level", name);
-        put(&mut line, "filter", FILTER.get());
-        put(&mut line, "message", &record.args().to_string());
-        // Taken, so that a line written meanwhile finds nothing to borrow.
-        let running = RUNNING.take();
-        if let Running::Stream(request) = &running {
-            if let Some(id) = request_header(request.as_ref(), "x-request-id") {
-                put(&mut line, "request_id", &id);
-            }
-            let parent = request_header(request.as_ref(), "traceparent");
-            if let Some(id) = parent.as_deref().and_then(trace_id) {
-                put(&mut line, "trace_id", id);
-            }
+        let (request_id, traceparent) = request_ids();
+        let line = Line {
+            level: name,
+            record,
+            request_id: request_id.as_deref(),
+            trace_id: traceparent.as_deref().and_then(trace_id_of),
+        };
+        if let Ok(line) = serde_json::to_vec(&line) {
+            let _ = abi::log(level, &line);
         }
-        RUNNING.set(running);
-        let _ = abi::log(level, Json::Object(line).to_string().as_bytes());
     }
 
     fn flush(&self) {}
 }
 
-fn put(line: &mut Map<String, Json>, key: &str, value: &str) {
-    line.insert(key.to_owned(), Json::from(value));
+/// The running request's `x-request-id` and `traceparent`.
+fn request_ids() -> (Option<String>, Option<String>) {
+    // Taken, so that a line written meanwhile finds nothing to borrow.
+    let running = RUNNING.take();
+    let ids = match &running {
+        Running::Filter => (None, None),
+        Running::Stream(request) => (
+            request_header(request.as_ref(), "x-request-id"),
+            request_header(request.as_ref(), "traceparent"),
+        ),
+    };
+    RUNNING.set(running);
+    ids
 }
 
 fn request_header(request: Option<&RequestCopy>, name: &str) -> Option<String> {
@@ -157,7 +159,7 @@ fn request_header(request: Option<&RequestCopy>, name: &str) -> Option<String> {
 }
 
 /// `version-TRACEID-parentid-flags`, each of hexadecimal digits of fixed number.
-fn trace_id(traceparent: &str) -> Option<&str> {
+fn trace_id_of(traceparent: &str) -> Option<&str> {
     let id = traceparent.split('-').nth(1)?;
     let valid = id.len() == 32
         && id.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -165,48 +167,110 @@ fn trace_id(traceparent: &str) -> Option<&str> {
     valid.then_some(id)
 }
 
-struct Fields<'a>(&'a mut Map<String, Json>);
+/// A line as the JSON object that it is written as.
+struct Line<'a> {
+    level: &'a str,
+    record: &'a Record<'a>,
+    request_id: Option<&'a str>,
+    trace_id: Option<&'a str>,
+}
 
-impl<'kvs> VisitSource<'kvs> for Fields<'_> {
-    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
-        let mut json = Json::Null;
-        value.visit(Field(&mut json))?;
-        self.0.insert(key.as_str().to_owned(), json);
-        Ok(())
+impl Line<'_> {
+    /// Whether this key is ours: no field of a caller's may hide it.
+    fn owns(&self, key: &str) -> bool {
+        match key {
+            "level" | "filter" | "message" => true,
+            "request_id" => self.request_id.is_some(),
+            "trace_id" => self.trace_id.is_some(),
+            _ => false,
+        }
     }
 }
 
-struct Field<'a>(&'a mut Json);
+impl Serialize for Line<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("level", self.level)?;
+        object.serialize_entry("filter", FILTER.get())?;
+        object.serialize_entry("message", &text(self.record.args()))?;
+        // A value that does not let itself be read is left out.
+        let _ = self.record.key_values().visit(&mut Fields {
+            line: self,
+            object: &mut object,
+        });
+        if let Some(id) = self.request_id {
+            object.serialize_entry("request_id", id)?;
+        }
+        if let Some(id) = self.trace_id {
+            object.serialize_entry("trace_id", id)?;
+        }
+        object.end()
+    }
+}
 
-impl VisitValue<'_> for Field<'_> {
+/// As `to_string`, but what fails to show itself costs its rest, not a panic.
+fn text(value: impl Display) -> String {
+    let mut text = String::new();
+    let _ = write!(text, "{value}");
+    text
+}
+
+struct Fields<'a, M> {
+    line: &'a Line<'a>,
+    object: &'a mut M,
+}
+
+impl<'kvs, M: SerializeMap> VisitSource<'kvs> for Fields<'_, M> {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
+        if self.line.owns(key.as_str()) {
+            return Ok(());
+        }
+        value.visit(Field {
+            key: key.as_str(),
+            object: self.object,
+        })
+    }
+}
+
+struct Field<'a, M> {
+    key: &'a str,
+    object: &'a mut M,
+}
+
+impl<M: SerializeMap> Field<'_, M> {
+    fn put<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), kv::Error> {
+        let put = self.object.serialize_entry(self.key, value);
+        put.map_err(|_| kv::Error::msg("a field that cannot be written"))
+    }
+}
+
+impl<M: SerializeMap> VisitValue<'_> for Field<'_, M> {
     fn visit_any(&mut self, value: Value<'_>) -> Result<(), kv::Error> {
-        *self.0 = Json::from(value.to_string());
-        Ok(())
+        self.put(&text(value))
     }
 
     fn visit_null(&mut self) -> Result<(), kv::Error> {
-        *self.0 = Json::Null;
-        Ok(())
+        self.put(&())
     }
 
     fn visit_u64(&mut self, value: u64) -> Result<(), kv::Error> {
-        *self.0 = Json::from(value);
-        Ok(())
+        self.put(&value)
     }
 
     fn visit_i64(&mut self, value: i64) -> Result<(), kv::Error> {
-        *self.0 = Json::from(value);
-        Ok(())
+        self.put(&value)
     }
 
     fn visit_f64(&mut self, value: f64) -> Result<(), kv::Error> {
-        *self.0 = Json::from(value);
-        Ok(())
+        self.put(&value)
     }
 
     fn visit_bool(&mut self, value: bool) -> Result<(), kv::Error> {
-        *self.0 = Json::from(value);
-        Ok(())
+        self.put(&value)
+    }
+
+    fn visit_str(&mut self, value: &str) -> Result<(), kv::Error> {
+        self.put(value)
     }
 }
 
@@ -217,7 +281,7 @@ mod tests {
     #[test]
     fn takes_the_trace_id_from_a_valid_traceparent_only() {
         let id = "4bf92f3577b34da6a3ce929d0e0e4736";
-        assert_eq!(trace_id(&format!("00-{id}-00f067aa0ba902b7-01")), Some(id));
+        assert_eq!(trace_id_of(&format!("00-{id}-00f067aa0ba902b7-01")), Some(id));
         for wrong in [
             "",
             "00",
@@ -225,7 +289,46 @@ mod tests {
             "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
             "00-4bf92f3577b34da6a3ce929d0e0e473\"-00f067aa0ba902b7-01",
         ] {
-            assert_eq!(trace_id(wrong), None, "{wrong}");
+            assert_eq!(trace_id_of(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn no_field_of_a_callers_hides_one_of_ours() {
+        struct Failing;
+
+        impl Display for Failing {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("half")?;
+                Err(std::fmt::Error)
+            }
+        }
+
+        let failing = Failing;
+        let fields: [(&str, Value<'_>); 9] = [
+            ("level", "theirs".into()),
+            ("request_id", "theirs".into()),
+            ("trace_id", "theirs".into()),
+            ("float", 0.1.into()),
+            ("whole", 3.0.into()),
+            ("endless", f64::INFINITY.into()),
+            ("negative", (-1).into()),
+            ("nothing", Value::null()),
+            ("failing", Value::from_display(&failing)),
+        ];
+        let fields = fields.as_slice();
+        let mut record = Record::builder();
+        let record = record.key_values(&fields).build();
+        let line = Line {
+            level: "warn",
+            record: &record,
+            request_id: Some("a\"b"),
+            trace_id: None,
+        };
+
+        assert_eq!(
+            serde_json::to_string(&line).unwrap(),
+            r#"{"level":"warn","filter":"","message":"","trace_id":"theirs","float":0.1,"whole":3.0,"endless":null,"negative":-1,"nothing":null,"failing":"half","request_id":"a\"b"}"#
+        );
     }
 }

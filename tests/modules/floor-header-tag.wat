@@ -10,7 +10,6 @@
   (func (export "proxy_on_memory_allocate") (param $size i32) (result i32)
     (i32.const 1024))
   (func (export "proxy_on_context_create") (param $context i32) (param $parent i32))
-  (func (export "proxy_on_delete") (param $context i32))
   (func (export "proxy_on_request_headers")
     (param $context i32) (param $headers i32) (param $end i32) (result i32)
     ;; The map 0 is the request's headers.
