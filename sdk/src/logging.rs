@@ -281,7 +281,10 @@ mod tests {
     #[test]
     fn takes_the_trace_id_from_a_valid_traceparent_only() {
         let id = "4bf92f3577b34da6a3ce929d0e0e4736";
-        assert_eq!(trace_id_of(&format!("00-{id}-00f067aa0ba902b7-01")), Some(id));
+        assert_eq!(
+            trace_id_of(&format!("00-{id}-00f067aa0ba902b7-01")),
+            Some(id)
+        );
         for wrong in [
             "",
             "00",

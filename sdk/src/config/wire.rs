@@ -9,8 +9,16 @@ use prost_types::{ListValue, Struct, Value as Wire};
 use super::error::{ConfigErrors, Problem};
 use super::value::{MAX_DEPTH, Object, TOO_DEEP, Value, number};
 
+/// The tag of a `Struct`'s one field.
+const FIELDS: u8 = 0x0a;
+
 /// Reads a `Struct`, or `None` where the bytes are none.
 pub(super) fn read(bytes: &[u8]) -> Option<Result<Object, ConfigErrors>> {
+    // `prost` skips fields that it does not know: to it the text `hi` is an
+    // empty `Struct`.
+    if bytes.first() != Some(&FIELDS) {
+        return None;
+    }
     let message = Struct::decode(bytes).ok()?;
     let object = object(message, MAX_DEPTH);
     Some(object.ok_or_else(|| ConfigErrors::of_document(Problem::new(TOO_DEEP))))
@@ -102,7 +110,14 @@ mod tests {
         for end in 1..bytes.len() {
             assert!(read(&bytes[..end]).is_none(), "{end}");
         }
-        for bytes in [&b"\n{\"a\": 1}\n"[..], b"\nnonsense", b"{}", &[0xff; 20]] {
+        for bytes in [
+            &b"\n{\"a\": 1}\n"[..],
+            b"\nnonsense",
+            b"{}",
+            b"hi",
+            b"",
+            &[0xff; 20],
+        ] {
             assert!(read(bytes).is_none(), "{bytes:?}");
         }
     }

@@ -44,13 +44,19 @@ pub(super) enum Promise {
 
 /// Everything that the demo shows, in the order of the filters' names.
 pub(super) fn all() -> Vec<Show> {
-    use Promise::{Arrives, Status};
+    use Promise::{Arrives, ComesBackWithout, Status};
     vec![
         Show {
             filter: "header-tag",
             title: "Every request is tagged",
             request: || Request::get("/hello").header("user-agent", "demo"),
             promises: vec![Arrives("x-envoy-plugin", "header-tag"), Status(200)],
+        },
+        Show {
+            filter: "header-tag",
+            title: "What the upstream runs on stays inside",
+            request: || Request::get("/orders/1").header("user-agent", "demo"),
+            promises: vec![ComesBackWithout("x-powered-by"), Status(200)],
         },
         Show {
             filter: "header-tag",
