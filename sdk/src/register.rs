@@ -51,10 +51,12 @@ macro_rules! register {
     };
 }
 
-/// A filter that a module is made of.
+/// A module: a type of its own, so that the filter may be another crate's.
 #[doc(hidden)]
-pub trait Registered: HttpFilter {
-    fn with_runtime<T>(call: impl FnOnce(&Runtime<Self>) -> T) -> T;
+pub trait Registered: 'static {
+    type Filter: HttpFilter;
+
+    fn with_runtime<T>(call: impl FnOnce(&Runtime<Self::Filter>) -> T) -> T;
 }
 
 /// The ABI names of the entry points, each with the callbacks that need it.
@@ -129,9 +131,13 @@ macro_rules! __module {
                 $crate::runtime::Runtime::default();
         }
 
-        impl $crate::register::Registered for $filter {
+        struct Module;
+
+        impl $crate::register::Registered for Module {
+            type Filter = $filter;
+
             fn with_runtime<T>(
-                call: impl ::core::ops::FnOnce(&$crate::runtime::Runtime<Self>) -> T,
+                call: impl ::core::ops::FnOnce(&$crate::runtime::Runtime<$filter>) -> T,
             ) -> T {
                 RUNTIME.with(call)
             }
@@ -154,7 +160,7 @@ macro_rules! __module {
         #[unsafe(no_mangle)]
         extern "C" fn _initialize() {
             __wasm_call_ctors();
-            $crate::register::use_dispatcher::<$filter>();
+            $crate::register::use_dispatcher::<Module>();
         }
 
         #[allow(unsafe_code)]
@@ -163,7 +169,8 @@ macro_rules! __module {
             __wasm_call_ctors();
         }
 
-        $crate::__entry_points! { $filter:
+        $crate::__entry_points! {
+            Module:
             legation_proxy_on_context_create => on_context_create(id: u32, root: u32);
             legation_proxy_on_configure => on_configure(root: u32, size: usize) -> bool;
             legation_proxy_on_tick => on_tick(root: u32);
@@ -179,25 +186,25 @@ macro_rules! __module {
         #[allow(unsafe_code)]
         #[unsafe(no_mangle)]
         extern "C" fn legation_proxy_on_request_headers(id: u32, _: usize, end: bool) -> u32 {
-            <$filter>::with_runtime(|runtime| runtime.on_request_headers(id, end))
+            Module::with_runtime(|runtime| runtime.on_request_headers(id, end))
         }
 
         #[allow(unsafe_code)]
         #[unsafe(no_mangle)]
         extern "C" fn legation_proxy_on_request_trailers(id: u32, _: usize) -> u32 {
-            <$filter>::with_runtime(|runtime| runtime.on_request_trailers(id))
+            Module::with_runtime(|runtime| runtime.on_request_trailers(id))
         }
 
         #[allow(unsafe_code)]
         #[unsafe(no_mangle)]
         extern "C" fn legation_proxy_on_response_headers(id: u32, _: usize, end: bool) -> u32 {
-            <$filter>::with_runtime(|runtime| runtime.on_response_headers(id, end))
+            Module::with_runtime(|runtime| runtime.on_response_headers(id, end))
         }
 
         #[allow(unsafe_code)]
         #[unsafe(no_mangle)]
         extern "C" fn legation_proxy_on_response_trailers(id: u32, _: usize) -> u32 {
-            <$filter>::with_runtime(|runtime| runtime.on_response_trailers(id))
+            Module::with_runtime(|runtime| runtime.on_response_trailers(id))
         }
     };
 }
@@ -206,12 +213,12 @@ macro_rules! __module {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __entry_points {
-    ($filter:ty: $($name:ident => $method:ident($($argument:ident: $type:ty),*) $(-> $result:ty)?;)*) => {
+    ($module:ty: $($name:ident => $method:ident($($argument:ident: $type:ty),*) $(-> $result:ty)?;)*) => {
         $(
             #[allow(unsafe_code)]
             #[unsafe(no_mangle)]
             extern "C" fn $name($($argument: $type),*) $(-> $result)? {
-                <$filter>::with_runtime(|runtime| runtime.$method($($argument),*))
+                <$module>::with_runtime(|runtime| runtime.$method($($argument),*))
             }
         )*
     };
@@ -219,36 +226,36 @@ macro_rules! __entry_points {
 
 /// Has the `proxy-wasm` crate's dispatcher pass its callbacks to the filter.
 #[doc(hidden)]
-pub fn use_dispatcher<F: Registered>() {
+pub fn use_dispatcher<M: Registered>() {
     proxy_wasm::set_root_context(|id| {
-        F::with_runtime(|runtime| runtime.on_context_create(id, 0));
-        Box::new(DispatchedRoot::<F>(id, PhantomData))
+        M::with_runtime(|runtime| runtime.on_context_create(id, 0));
+        Box::new(DispatchedRoot::<M>(id, PhantomData))
     });
 }
 
 /// A plugin's configuration, to the dispatcher.
-struct DispatchedRoot<F: Registered>(u32, PhantomData<F>);
+struct DispatchedRoot<M: Registered>(u32, PhantomData<M>);
 
-impl<F: Registered> Drop for DispatchedRoot<F> {
+impl<M: Registered> Drop for DispatchedRoot<M> {
     fn drop(&mut self) {
-        F::with_runtime(|runtime| runtime.on_delete(self.0));
+        M::with_runtime(|runtime| runtime.on_delete(self.0));
     }
 }
 
-impl<F: Registered> Context for DispatchedRoot<F> {}
+impl<M: Registered> Context for DispatchedRoot<M> {}
 
-impl<F: Registered> RootContext for DispatchedRoot<F> {
+impl<M: Registered> RootContext for DispatchedRoot<M> {
     fn on_configure(&mut self, size: usize) -> bool {
-        F::with_runtime(|runtime| runtime.on_configure(self.0, size))
+        M::with_runtime(|runtime| runtime.on_configure(self.0, size))
     }
 
     fn on_tick(&mut self) {
-        F::with_runtime(|runtime| runtime.on_tick(self.0));
+        M::with_runtime(|runtime| runtime.on_tick(self.0));
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        F::with_runtime(|runtime| runtime.on_context_create(id, self.0));
-        Some(Box::new(DispatchedStream::<F>(id, PhantomData)))
+        M::with_runtime(|runtime| runtime.on_context_create(id, self.0));
+        Some(Box::new(DispatchedStream::<M>(id, PhantomData)))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -257,35 +264,39 @@ impl<F: Registered> RootContext for DispatchedRoot<F> {
 }
 
 /// A stream, to the dispatcher.
-struct DispatchedStream<F: Registered>(u32, PhantomData<F>);
+struct DispatchedStream<M: Registered>(u32, PhantomData<M>);
 
-impl<F: Registered> Drop for DispatchedStream<F> {
+impl<M: Registered> Drop for DispatchedStream<M> {
     fn drop(&mut self) {
-        F::with_runtime(|runtime| runtime.on_delete(self.0));
+        M::with_runtime(|runtime| runtime.on_delete(self.0));
     }
 }
 
-impl<F: Registered> DispatchedStream<F> {
+impl<M: Registered> DispatchedStream<M> {
     /// Makes a callback, if the filter has it.
-    fn call(&self, callback: Callbacks, call: impl FnOnce(&Runtime<F>, u32) -> u32) -> Action {
-        if !Runtime::<F>::CALLBACKS.contains(callback) {
+    fn call(
+        &self,
+        callback: Callbacks,
+        call: impl FnOnce(&Runtime<M::Filter>, u32) -> u32,
+    ) -> Action {
+        if !Runtime::<M::Filter>::CALLBACKS.contains(callback) {
             return Action::Continue;
         }
-        match F::with_runtime(|runtime| call(runtime, self.0)) {
+        match M::with_runtime(|runtime| call(runtime, self.0)) {
             0 => Action::Continue,
             _ => Action::Pause,
         }
     }
 }
 
-impl<F: Registered> Context for DispatchedStream<F> {
+impl<M: Registered> Context for DispatchedStream<M> {
     fn on_done(&mut self) -> bool {
-        !F::CALLBACKS.contains(Callbacks::DONE)
-            || F::with_runtime(|runtime| runtime.on_done(self.0))
+        !M::Filter::CALLBACKS.contains(Callbacks::DONE)
+            || M::with_runtime(|runtime| runtime.on_done(self.0))
     }
 }
 
-impl<F: Registered> HttpContext for DispatchedStream<F> {
+impl<M: Registered> HttpContext for DispatchedStream<M> {
     fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
         self.call(Callbacks::REQUEST_HEADERS, |runtime, id| {
             runtime.on_request_headers(id, end)
@@ -323,8 +334,8 @@ impl<F: Registered> HttpContext for DispatchedStream<F> {
     }
 
     fn on_log(&mut self) {
-        if F::CALLBACKS.contains(Callbacks::LOG) {
-            F::with_runtime(|runtime| runtime.on_log(self.0));
+        if M::Filter::CALLBACKS.contains(Callbacks::LOG) {
+            M::with_runtime(|runtime| runtime.on_log(self.0));
         }
     }
 }

@@ -4,8 +4,9 @@
 //! the other core sends short slices of requests to one case at a time, and before and
 //! after each slice one to a listener without filters. The cost of a slice is the CPU time
 //! of Envoy's worker divided by the requests; that of a case is the median over the rounds
-//! of its slice less the mean of its two neighbours. Absolute times are those of the
-//! machine and its day; the ratios within one run are stable.
+//! of its slice less the mean of its two neighbours. The rounds are spread over several Envoys, one
+//! after another: where code and data happen to lie in one makes a tenth of a difference.
+//! Absolute times are those of the machine and its day; the ratios within one run are stable.
 
 mod calm;
 mod cases;
@@ -17,25 +18,25 @@ mod message;
 mod modules;
 mod report;
 mod rounds;
+mod stand;
 mod statistics;
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anstream::{print, println};
-use anyhow::{Context, Result, bail, ensure};
-use legation_tests::{Client, Config, Envoy, Request};
+use anyhow::{Context, Result, bail};
 
+use self::calm::Judged;
 use self::cases::{Case, FLOOR};
-use self::config::{Listener, PROOF, PROOF_PATH, Route, UPSTREAM};
-use self::cpu::{Cores, Worker};
-use self::load::{Exchange, Load, Upstream};
+use self::config::Route;
+use self::cpu::Cores;
 use self::modules::Modules;
 use self::report::{Measured, Run};
-use self::rounds::{Rounds, Sample, Subject};
+use self::rounds::Sample;
+use self::stand::{Plan, Stand};
 use crate::terminal::{self, Wait};
 use crate::workspace::Workspace;
 
@@ -44,14 +45,12 @@ const USUAL_TIME: Duration = Duration::from_mins(2);
 /// Short, so that many slices pass before something else disturbs them.
 const SLICE: Duration = Duration::from_millis(25);
 
-/// Enough to see that everything works.
-const SMOKE_ROUNDS: usize = 2;
-const SMOKE_SLICE: Duration = Duration::from_millis(10);
+/// How many Envoys the rounds are spread over.
+const ENVOYS: usize = 5;
 
-/// The listener without filters.
-const BASELINE: &str = "baseline";
-/// What a case without a proof could show.
-const ANY_HEADER: &str = "x-any";
+/// Enough to see that everything works.
+const SMOKE_ROUNDS: usize = 1;
+const SMOKE_SLICE: Duration = Duration::from_millis(10);
 
 /// Measure the CPU that a request costs in Envoy, filter by filter.
 ///
@@ -89,32 +88,45 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Some(rounds) => usize::try_from(rounds)?,
         None => rounds_in(USUAL_TIME, slice, cases.len()),
     };
-    let upstream = Upstream::bind()?;
-    let route = if args.upstream {
-        Route::Upstream
-    } else {
-        Route::Direct
+    let plan = Plan {
+        cases: &cases,
+        modules: &modules,
+        cores,
+        slice,
+        route: if args.upstream {
+            Route::Upstream
+        } else {
+            Route::Direct
+        },
     };
 
-    let wait = Wait::begin("starting Envoy");
-    let config = config::bootstrap(&listeners(&cases, &modules), route);
-    let config = Config::from_value(config, "the benchmark's configuration")
-        .add_endpoint(UPSTREAM, upstream.address()?);
-    let envoy = Envoy::start(&config)?;
+    let time = terminal::duration(round_time(slice, cases.len()) * u32::try_from(count)?);
+    let wait = Wait::begin(format!(
+        "measuring {} cases in {count} rounds, about {time}",
+        cases.len()
+    ));
+    let mut samples = vec![Vec::with_capacity(count); cases.len()];
+    let mut envoy = String::new();
+    for rounds in shares(count, ENVOYS) {
+        let mut stand = Stand::set_up(&plan)?;
+        let measured = measure(&mut stand, rounds, cases.len())?;
+        for (all, new) in samples.iter_mut().zip(judge(&cases, &measured)) {
+            all.extend(new);
+        }
+        envoy = stand.envoy_version()?;
+    }
     wait.done();
-
-    let mut rounds = prepare(&envoy, &cases, cores, slice, upstream)?;
-    let samples = measure(&mut rounds, count)?;
     if args.smoke {
         println!("{} cases work", cases.len());
         return Ok(());
     }
-    let (measured, unrest) = results(cases, samples, &modules);
+
+    let limit = calm::limit(samples.iter().map(Vec::as_slice));
     let run = Run {
-        unrest,
-        envoy: version(&envoy)?,
+        envoy,
         processor: cpu::model(),
         rounds: count,
+        unrest: limit,
         slice_ms: slice.as_millis(),
         route: if args.upstream {
             "an upstream"
@@ -122,6 +134,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             "Envoy itself"
         },
     };
+    let measured = cases
+        .into_iter()
+        .zip(samples)
+        .map(|(case, samples)| Measured {
+            modules: modules.size_of(&case),
+            case,
+            samples,
+            limit,
+        });
+    let measured: Vec<_> = measured.collect();
     print!("\n{}", report::table(&run, &measured));
     let file = match &args.json {
         Some(file) => file.clone(),
@@ -164,151 +186,35 @@ fn rounds_in(time: Duration, slice: Duration, cases: usize) -> usize {
     usize::try_from(rounds).unwrap_or(usize::MAX).max(FEWEST)
 }
 
-/// All listeners have the same routes, also those that have nothing to prove: the more
-/// routes, the dearer a change of headers, after which Envoy chooses one anew.
-fn listeners(cases: &[Case], modules: &Modules) -> Vec<Listener> {
-    let baseline = Listener {
-        name: BASELINE.to_owned(),
-        filters: Vec::new(),
-        proof: ANY_HEADER.to_owned(),
-    };
-    let of_cases = cases.iter().map(|case| {
-        let filters = case.filters.iter().enumerate().map(|(index, filter)| {
-            let id = format!("{}-{index}", case.name);
-            filter.to_config(&id, |module| modules.file(module).into())
-        });
-        Listener {
-            name: case.name.to_owned(),
-            filters: filters.collect(),
-            proof: case
-                .proof
-                .map_or(ANY_HEADER, |(header, _)| header)
-                .to_owned(),
-        }
-    });
-    std::iter::once(baseline).chain(of_cases).collect()
-}
-
-/// Gives Envoy and the load a core each, and connects to every case.
-fn prepare(
-    envoy: &Envoy,
-    cases: &[Case],
-    cores: Cores,
-    slice: Duration,
-    upstream: Upstream,
-) -> Result<Rounds> {
-    for case in cases {
-        prove(envoy, case)
-            .with_context(|| format!("the case `{}` does not do its work", case.name))?;
-    }
-    for thread in envoy.threads()? {
-        cpu::pin_thread(thread.id, cores.envoy)?;
-    }
-    cpu::pin_this_thread(cores.load)?;
-    let workers = envoy.workers()?;
-    let worker = workers.first().context("Envoy has no worker")?;
-    let subjects = cases.iter().map(|case| {
-        Ok(Subject {
-            load: Load::connect(envoy.listener(case.name)?)?,
-            exchange: Exchange {
-                request: request(case),
-                status: case.status,
-            },
-        })
-    });
-    Ok(Rounds {
-        worker: Worker::new(envoy.pid(), worker.id),
-        slice,
-        baseline: Load::connect(envoy.listener(BASELINE)?)?,
-        subjects: subjects.collect::<Result<_>>()?,
-        upstream,
-    })
-}
-
-/// Has a case show that its filters do their work.
-fn prove(envoy: &Envoy, case: &Case) -> Result<()> {
-    let Some((header, value)) = case.proof else {
-        return Ok(());
-    };
-    let mut request = Request::get(PROOF_PATH);
-    for (name, value) in &case.request_headers {
-        request = request.header(name, value);
-    }
-    let response = Client::http1(envoy.listener(case.name)?).send(request)?;
-    ensure!(
-        response.headers.get(PROOF) == Some(value.as_bytes()),
-        "the header `{header}: {value}` should leave its filters, and the answer is\n{response}"
-    );
-    Ok(())
-}
-
-/// A plain request with a case's headers.
-fn request(case: &Case) -> Vec<u8> {
-    let mut request = "GET /api/items?page=2 HTTP/1.1\r\n\
-         host: shop.example\r\n\
-         user-agent: Mozilla/5.0 (X11; Linux x86_64)\r\n\
-         accept: application/json\r\n\
-         accept-language: en\r\n"
-        .to_owned();
-    for (name, value) in &case.request_headers {
-        // Writing to a string does not fail.
-        let _ = write!(request, "{name}: {value}\r\n");
-    }
-    request.push_str("\r\n");
-    request.into_bytes()
+/// A number of rounds in shares that are as equal as can be.
+fn shares(rounds: usize, most: usize) -> impl Iterator<Item = usize> {
+    let shares = most.min(rounds).max(1);
+    (0..shares).map(move |share| (rounds * (share + 1) / shares) - (rounds * share / shares))
 }
 
 /// Each case's samples, one a round.
-fn measure(rounds: &mut Rounds, count: usize) -> Result<Vec<Vec<Sample>>> {
-    let cases = rounds.subjects.len();
-    let time = round_time(rounds.slice, cases) * u32::try_from(count)?;
-    let time = terminal::duration(time);
-    let wait = Wait::begin(format!(
-        "measuring {cases} cases in {count} rounds, about {time}"
-    ));
-    let mut samples = vec![Vec::with_capacity(count); cases];
-    for round in 0..count {
-        for (case, sample) in rounds.measure(round)? {
+fn measure(stand: &mut Stand, rounds: usize, cases: usize) -> Result<Vec<Vec<Sample>>> {
+    let mut samples = vec![Vec::with_capacity(rounds); cases];
+    for round in 0..rounds {
+        for (case, sample) in stand.rounds.measure(round)? {
             samples[case].push(sample);
         }
     }
-    wait.done();
     Ok(samples)
 }
 
-/// Each case with the samples that count, and how restless those may be.
-fn results(cases: Vec<Case>, samples: Vec<Vec<Sample>>, modules: &Modules) -> (Vec<Measured>, f64) {
-    let all: Vec<_> = cases.into_iter().zip(samples).collect();
-    // The baseline costs more with larger requests.
-    let best = |headers: &[(&str, &str)]| {
-        let alike = all
-            .iter()
-            .filter(|(case, _)| case.request_headers == headers);
-        calm::best(alike.flat_map(|(_, samples)| samples))
-    };
-    let bests: Vec<_> = all
-        .iter()
-        .map(|(case, _)| best(&case.request_headers))
-        .collect();
-    let samples = all.iter().map(|(_, samples)| samples.as_slice());
-    let limit = calm::limit(samples.zip(bests.iter().copied()));
-    let measured = all
-        .into_iter()
-        .zip(bests)
-        .map(|((case, samples), best)| Measured {
-            modules: modules.size_of(&case),
-            calm: calm::calm(&samples, best, limit),
-            case,
-            samples,
-        });
-    (measured.collect(), limit)
-}
-
-/// Envoy's version, as it tells it: `REVISION/1.40.0/Clean/RELEASE/BoringSSL`.
-fn version(envoy: &Envoy) -> Result<String> {
-    let info: serde_json::Value = serde_json::from_str(&envoy.admin().get("/server_info")?)?;
-    let version = info["version"].as_str().unwrap_or_default();
-    Ok(version.split('/').nth(1).unwrap_or(version).to_owned())
+/// How calm the samples from one Envoy are, case by case.
+fn judge(cases: &[Case], samples: &[Vec<Sample>]) -> Vec<Vec<Judged>> {
+    let all = || cases.iter().zip(samples);
+    let judged = all().map(|(case, own)| {
+        // The baseline costs more with larger requests.
+        let alike = all().filter(|(other, _)| other.request_headers == case.request_headers);
+        let best = calm::best(alike.flat_map(|(_, samples)| samples));
+        own.iter()
+            .map(|sample| calm::judge(*sample, best))
+            .collect()
+    });
+    judged.collect()
 }
 
 fn write_json(file: &Path, run: &Run, measured: &[Measured]) -> Result<()> {
@@ -340,23 +246,13 @@ mod tests {
 
     #[test]
     fn the_usual_time_is_filled_with_rounds_but_never_with_too_few() {
-        assert_eq!(rounds_in(USUAL_TIME, SLICE, 12), 58);
+        assert_eq!(rounds_in(USUAL_TIME, SLICE, 12), 166);
         assert_eq!(rounds_in(USUAL_TIME, SLICE, 500), 15);
     }
 
     #[test]
-    fn a_request_has_its_cases_headers() {
-        let case = Case {
-            request_headers: vec![("authorization", "Bearer x")],
-            ..Case::default()
-        };
-
-        let request = String::from_utf8(request(&case)).expect("is text");
-
-        assert!(request.contains("\r\nhost: "), "{request}");
-        assert!(
-            request.ends_with("\r\nauthorization: Bearer x\r\n\r\n"),
-            "{request}"
-        );
+    fn rounds_are_shared_out_evenly() {
+        assert_eq!(shares(12, 5).collect::<Vec<_>>(), [2, 2, 3, 2, 3]);
+        assert_eq!(shares(2, 5).collect::<Vec<_>>(), [1, 1]);
     }
 }

@@ -5,7 +5,8 @@
 //! - `rules`: which rules apply to a request, and `block`: what a rule does to a
 //!   message. Both know messages by a trait and no host;
 //! - `counts`: the counters, added up in the module;
-//! - `filter`: when each of these happens.
+//! - `filter`: when each of these happens, and `requests`: the same for those who
+//!   change requests only.
 //!
 //! ```
 //! use legation::HttpFilter;
@@ -31,10 +32,12 @@ mod fake;
 mod filter;
 mod matched;
 mod message;
+mod requests;
 mod rules;
 mod strings;
 
 pub use filter::{HeaderTag, Stream};
+pub use requests::{RequestConfig, RequestTag};
 
 #[cfg(feature = "module")]
 legation::register!(HeaderTag);

@@ -225,6 +225,8 @@ impl Drop for Dispatched {
 }
 
 impl<F: HttpFilter> Registered for Guest<F> {
+    type Filter = Self;
+
     fn with_runtime<T>(call: impl FnOnce(&Runtime<Self>) -> T) -> T {
         let runtime = DISPATCHED.with_borrow(|runtimes| runtimes.last().cloned());
         let runtime = runtime.and_then(|runtime| runtime.downcast::<Runtime<Self>>().ok());

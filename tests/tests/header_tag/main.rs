@@ -5,6 +5,7 @@ mod hostile;
 mod mistakes;
 mod observed;
 mod requests;
+mod requests_only;
 mod responses;
 mod updated;
 

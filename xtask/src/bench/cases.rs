@@ -139,6 +139,12 @@ fn setting_a_header() -> Vec<Case> {
             Some("lua-set-header"),
         ),
         case(
+            "header-tag-request",
+            "header-tag's module for requests only sets it",
+            wasm(Module::Built("header-tag-request")).configured(config.clone()),
+            Some("lua-set-header"),
+        ),
+        case(
             "header-tag-plain",
             "the same module as `cargo build` leaves it",
             wasm(Module::Plain("header-tag")).configured(config),

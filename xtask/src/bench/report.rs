@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::calm::BUSY;
+use super::calm::{BUSY, Judged};
 use super::cases::{Case, FLOOR};
 use super::rounds::Sample;
 use super::statistics::Summary;
@@ -25,22 +25,29 @@ pub(super) struct Run {
 /// One case's results.
 pub(super) struct Measured {
     pub(super) case: Case,
-    pub(super) samples: Vec<Sample>,
-    /// The samples that count: those that little disturbed.
-    pub(super) calm: Vec<Sample>,
+    pub(super) samples: Vec<Judged>,
+    /// How restless a sample may be that counts.
+    pub(super) limit: f64,
     /// Bytes of its modules, if it has any.
     pub(super) modules: Option<usize>,
 }
 
 impl Measured {
+    /// The samples that count: those that little disturbed.
+    fn calm(&self) -> impl Iterator<Item = &Sample> {
+        let calm = self.samples.iter();
+        let calm = calm.filter(|judged| judged.is_calm(self.limit));
+        calm.map(|judged| &judged.sample)
+    }
+
     fn added(&self) -> Option<Summary> {
-        Summary::of(self.calm.iter().map(Sample::added))
+        Summary::of(self.calm().map(Sample::added))
     }
 }
 
 /// What the baseline itself costs a request.
 fn baseline(measured: &[Measured]) -> Option<Summary> {
-    let samples = measured.iter().flat_map(|measured| &measured.calm);
+    let samples = measured.iter().flat_map(Measured::calm);
     Summary::of(samples.map(Sample::baseline))
 }
 
@@ -123,7 +130,7 @@ fn row(measured: &[Measured], case: &Measured) -> [String; 7] {
         added
             .map(|added| format!("{:.2} … {:.2}", added.low, added.high))
             .unwrap_or_default(),
-        case.calm.len().to_string(),
+        case.calm().count().to_string(),
         ratio(measured, case, FLOOR).map(times).unwrap_or_default(),
         peer.unwrap_or_default(),
         case.modules.map(terminal::size).unwrap_or_default(),
@@ -145,8 +152,10 @@ pub(super) fn json(run: &Run, measured: &[Measured]) -> Value {
     let cases: Vec<_> = measured
         .iter()
         .map(|case| {
-            let rounds = case.samples.iter().map(|sample| {
+            let rounds = case.samples.iter().map(|judged| {
+                let sample = &judged.sample;
                 json!({
+                    "calm": judged.is_calm(case.limit),
                     "case": sample.case,
                     "baseline_before": sample.baseline_before,
                     "baseline_after": sample.baseline_after,
@@ -161,7 +170,7 @@ pub(super) fn json(run: &Run, measured: &[Measured]) -> Value {
                 "peer": case.case.peer,
                 "times_peer": case.case.peer.and_then(|peer| ratio(measured, case, peer)),
                 "module_bytes": case.modules,
-                "calm_rounds": case.calm.len(),
+                "calm_rounds": case.calm().count(),
                 "rounds_us": rounds.collect::<Vec<_>>(),
             })
         })
@@ -180,6 +189,7 @@ pub(super) fn json(run: &Run, measured: &[Measured]) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use super::super::calm::judge;
     use super::*;
 
     fn run() -> Run {
@@ -207,8 +217,8 @@ mod tests {
         };
         Measured {
             case,
-            samples: vec![sample],
-            calm: vec![sample],
+            samples: vec![judge(sample, 15.0)],
+            limit: 1.1,
             modules: Some(1_500),
         }
     }
