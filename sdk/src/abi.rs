@@ -22,7 +22,9 @@ unsafe extern "C" {
     safe fn proxy_get_current_time_nanoseconds(nanoseconds: &mut u64) -> u32;
     safe fn proxy_get_log_level(level: &mut u32) -> u32;
     safe fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+    safe fn proxy_continue_stream(stream: u32) -> u32;
     safe fn proxy_close_stream(stream: u32) -> u32;
+    safe fn proxy_grpc_cancel(token: u32) -> u32;
     safe fn proxy_set_effective_context(id: u32) -> u32;
     safe fn proxy_record_metric(id: u32, value: u64) -> u32;
     safe fn proxy_increment_metric(id: u32, offset: i64) -> u32;
@@ -70,6 +72,71 @@ unsafe extern "C" {
     fn proxy_get_property(
         path: *const u8,
         path_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+    fn proxy_set_property(
+        path: *const u8,
+        path_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+        cas: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        value_size: usize,
+        cas: u32,
+    ) -> u32;
+    fn proxy_register_shared_queue(name: *const u8, name_size: usize, queue: *mut u32) -> u32;
+    fn proxy_resolve_shared_queue(
+        vm_id: *const u8,
+        vm_id_size: usize,
+        name: *const u8,
+        name_size: usize,
+        queue: *mut u32,
+    ) -> u32;
+    fn proxy_dequeue_shared_queue(queue: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_enqueue_shared_queue(queue: u32, value: *const u8, value_size: usize) -> u32;
+    fn proxy_http_call(
+        upstream: *const u8,
+        upstream_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        body: *const u8,
+        body_size: usize,
+        trailers: *const u8,
+        trailers_size: usize,
+        timeout_milliseconds: u32,
+        token: *mut u32,
+    ) -> u32;
+    fn proxy_grpc_call(
+        upstream: *const u8,
+        upstream_size: usize,
+        service: *const u8,
+        service_size: usize,
+        method: *const u8,
+        method_size: usize,
+        metadata: *const u8,
+        metadata_size: usize,
+        message: *const u8,
+        message_size: usize,
+        timeout_milliseconds: u32,
+        token: *mut u32,
+    ) -> u32;
+    fn proxy_get_status(code: *mut u32, message: *mut *mut u8, message_size: *mut usize) -> u32;
+    fn proxy_call_foreign_function(
+        function: *const u8,
+        function_size: usize,
+        arguments: *const u8,
+        arguments_size: usize,
         data: *mut *mut u8,
         size: *mut usize,
     ) -> u32;
@@ -140,6 +207,14 @@ pub(crate) fn set_tick_period(milliseconds: u32) -> Answer<()> {
     check(
         "proxy_set_tick_period_milliseconds",
         proxy_set_tick_period_milliseconds(milliseconds),
+    )
+}
+
+/// Lets go on what a callback held.
+pub(crate) fn continue_stream(stream: StreamType) -> Answer<()> {
+    check(
+        "proxy_continue_stream",
+        proxy_continue_stream(stream as u32),
     )
 }
 
@@ -264,6 +339,166 @@ pub(crate) fn property(path: &[u8]) -> Answer<Option<Vec<u8>>> {
     // SAFETY: the host reads `path` and writes both answers during the call only.
     bytes("proxy_get_property", |data, size| unsafe {
         proxy_get_property(path.as_ptr(), path.len(), data, size)
+    })
+}
+
+/// `path` has its segments joined by NUL bytes.
+pub(crate) fn set_property(path: &[u8], value: &[u8]) -> Answer<()> {
+    // SAFETY: the host reads `path` and `value` during the call only.
+    check("proxy_set_property", unsafe {
+        proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len())
+    })
+}
+
+/// A shared value and the number of its version, which is never 0.
+pub(crate) fn shared_data(key: &[u8]) -> Answer<Option<(Vec<u8>, u32)>> {
+    let mut cas = 0;
+    let value = bytes("proxy_get_shared_data", |data, size| {
+        // SAFETY: the host reads `key` and writes the answers during the call only.
+        unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut cas) }
+    })?;
+    Ok(value.map(|value| (value, cas)))
+}
+
+/// Sets a shared value if its version is still `cas`; with 0, whatever it is.
+/// Whether it was set.
+pub(crate) fn set_shared_data(key: &[u8], value: &[u8], cas: u32) -> Answer<bool> {
+    // SAFETY: the host reads `key` and `value` during the call only.
+    let status =
+        unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas) };
+    match Status(status) {
+        Status::CAS_MISMATCH => Ok(false),
+        _ => check("proxy_set_shared_data", status).map(|()| true),
+    }
+}
+
+/// The queue of this name of this module's VM, made if it is not there.
+pub(crate) fn register_shared_queue(name: &[u8]) -> Answer<u32> {
+    let mut queue = 0;
+    // SAFETY: the host reads `name` and writes `queue` during the call only.
+    check("proxy_register_shared_queue", unsafe {
+        proxy_register_shared_queue(name.as_ptr(), name.len(), &raw mut queue)
+    })?;
+    Ok(queue)
+}
+
+/// The queue of this name of a VM, if there is one.
+pub(crate) fn resolve_shared_queue(vm_id: &[u8], name: &[u8]) -> Answer<Option<u32>> {
+    let mut queue = 0;
+    // SAFETY: the host reads the names and writes `queue` during the call only.
+    let status = unsafe {
+        proxy_resolve_shared_queue(
+            vm_id.as_ptr(),
+            vm_id.len(),
+            name.as_ptr(),
+            name.len(),
+            &raw mut queue,
+        )
+    };
+    match Status(status) {
+        Status::NOT_FOUND => Ok(None),
+        _ => check("proxy_resolve_shared_queue", status).map(|()| Some(queue)),
+    }
+}
+
+/// `None` where the queue is empty, or not there.
+pub(crate) fn dequeue_shared_queue(queue: u32) -> Answer<Option<Vec<u8>>> {
+    // SAFETY: the host writes both answers during the call only.
+    bytes("proxy_dequeue_shared_queue", |data, size| unsafe {
+        proxy_dequeue_shared_queue(queue, data, size)
+    })
+}
+
+pub(crate) fn enqueue_shared_queue(queue: u32, value: &[u8]) -> Answer<()> {
+    // SAFETY: the host reads `value` during the call only.
+    check("proxy_enqueue_shared_queue", unsafe {
+        proxy_enqueue_shared_queue(queue, value.as_ptr(), value.len())
+    })
+}
+
+/// `headers` and `trailers` are in the ABI's form. The call's token.
+pub(crate) fn http_call(
+    upstream: &[u8],
+    headers: &[u8],
+    body: &[u8],
+    trailers: &[u8],
+    timeout_milliseconds: u32,
+) -> Answer<u32> {
+    let mut token = 0;
+    // SAFETY: the host reads the slices and writes `token` during the call only.
+    check("proxy_http_call", unsafe {
+        proxy_http_call(
+            upstream.as_ptr(),
+            upstream.len(),
+            headers.as_ptr(),
+            headers.len(),
+            body.as_ptr(),
+            body.len(),
+            trailers.as_ptr(),
+            trailers.len(),
+            timeout_milliseconds,
+            &raw mut token,
+        )
+    })?;
+    Ok(token)
+}
+
+/// `metadata` is in the ABI's form. The call's token.
+pub(crate) fn grpc_call(
+    upstream: &[u8],
+    service: &[u8],
+    method: &[u8],
+    metadata: &[u8],
+    message: &[u8],
+    timeout_milliseconds: u32,
+) -> Answer<u32> {
+    let mut token = 0;
+    // SAFETY: the host reads the slices and writes `token` during the call only.
+    check("proxy_grpc_call", unsafe {
+        proxy_grpc_call(
+            upstream.as_ptr(),
+            upstream.len(),
+            service.as_ptr(),
+            service.len(),
+            method.as_ptr(),
+            method.len(),
+            metadata.as_ptr(),
+            metadata.len(),
+            message.as_ptr(),
+            message.len(),
+            timeout_milliseconds,
+            &raw mut token,
+        )
+    })?;
+    Ok(token)
+}
+
+pub(crate) fn grpc_cancel(token: u32) -> Answer<()> {
+    check("proxy_grpc_cancel", proxy_grpc_cancel(token))
+}
+
+/// The status of the gRPC call whose end is told, and its message.
+pub(crate) fn grpc_status() -> Answer<(u32, Vec<u8>)> {
+    let mut code = 0;
+    // SAFETY: the host writes the answers during the call only.
+    let message = bytes("proxy_get_status", |data, size| unsafe {
+        proxy_get_status(&raw mut code, data, size)
+    })?;
+    Ok((code, message.unwrap_or_default()))
+}
+
+/// `None` where the host has no function of this name.
+pub(crate) fn call_foreign_function(function: &[u8], arguments: &[u8]) -> Answer<Option<Vec<u8>>> {
+    // SAFETY: the host reads the slices and writes both answers during the call only.
+    bytes("proxy_call_foreign_function", |data, size| unsafe {
+        proxy_call_foreign_function(
+            function.as_ptr(),
+            function.len(),
+            arguments.as_ptr(),
+            arguments.len(),
+            data,
+            size,
+        )
     })
 }
 

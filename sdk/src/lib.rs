@@ -87,11 +87,14 @@ extern crate self as legation;
 
 mod abi;
 pub mod attributes;
+pub mod callout;
 pub mod clock;
 pub mod config;
 mod configure;
 mod error;
 mod filter;
+pub mod filter_state;
+pub mod foreign;
 pub mod format;
 pub mod headers;
 mod logging;
@@ -102,7 +105,9 @@ pub mod random;
 #[doc(hidden)]
 pub mod register;
 pub mod reply;
+pub mod resilience;
 pub mod runtime;
+pub mod shared;
 
 pub use configure::Configure;
 pub use error::{Error, HostError, Reason, Result, Status};

@@ -1,0 +1,1 @@
+//! State that other filters and the access log can read.
