@@ -1,9 +1,10 @@
-//! The time of day.
+//! The time of day, and waiting for it.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::abi;
-use crate::error::HostError;
+use crate::error::{Error, HostError, Result};
+use crate::runtime::reactor;
 
 /// Now, by Envoy's clock. One host call of about 110 ns; the time that a tick
 /// left behind is good enough for much, and free.
@@ -12,4 +13,17 @@ pub fn now() -> Result<SystemTime, HostError> {
     UNIX_EPOCH
         .checked_add(since_1970)
         .ok_or(HostError::malformed("proxy_get_current_time_nanoseconds"))
+}
+
+/// Waits for at least `duration`, and up to 10 ms more: it is Envoy's tick that
+/// tells the time, and the plugin ticks every 10 ms while anyone waits.
+///
+/// Host calls: one for the time now. Fails in a callback that is no `async fn`.
+pub async fn sleep(duration: Duration) -> Result<()> {
+    let reactor = reactor::current()
+        .ok_or_else(|| Error::other("a time is awaited in an `async fn` only"))?;
+    let duration = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    let deadline = abi::now_nanoseconds()?.saturating_add(duration);
+    reactor.timer(deadline).await;
+    Ok(())
 }

@@ -15,6 +15,8 @@ use crate::metrics::{Counter, Gauge, Histogram};
 pub struct Configure {
     prefix: String,
     failures: Vec<HostError>,
+    tick_period: Option<u32>,
+    holds_headers: bool,
 }
 
 impl Configure {
@@ -22,6 +24,8 @@ impl Configure {
         Self {
             prefix: filter.replace('-', "_"),
             failures: Vec::new(),
+            tick_period: None,
+            holds_headers: false,
         }
     }
 
@@ -53,8 +57,32 @@ impl Configure {
     /// often, in whole milliseconds, from 1 ms to 49 days.
     pub fn tick_every(&mut self, period: Duration) {
         let milliseconds = u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
-        let set = abi::set_tick_period(milliseconds.max(1));
+        let milliseconds = milliseconds.max(1);
+        let set = abi::set_tick_period(milliseconds);
         self.take(set);
+        self.tick_period = Some(milliseconds);
+    }
+
+    /// Says that the plugin's Envoy configuration has
+    /// `allow_on_headers_stop_iteration: true`. Unset, it is `false`, as in Envoy.
+    ///
+    /// A module cannot see which it is, so say the same here as there. With `true`,
+    /// headers wait while [`buffer_body`](crate::RequestHeaders::buffer_body)
+    /// takes in the body, and the body comes already while a callback awaits
+    /// something else. Said here and not there, a request with a body waits until
+    /// Envoy times out. With `false`, headers go on when a body is first awaited:
+    /// what refuses the request for its body then does so after the upstream has
+    /// seen the headers.
+    pub fn allow_on_headers_stop_iteration(&mut self, allowed: bool) {
+        self.holds_headers = allowed;
+    }
+
+    pub(crate) fn tick_period(&self) -> Option<u32> {
+        self.tick_period
+    }
+
+    pub(crate) fn holds_headers(&self) -> bool {
+        self.holds_headers
     }
 
     /// What the host refused.

@@ -5,6 +5,8 @@ use std::fmt;
 
 use thiserror::Error;
 
+use crate::callout::CalloutError;
+
 /// The answer of a host call, as the number the host gave.
 ///
 /// The ABI names some of these numbers; a host may answer any other, so this
@@ -121,6 +123,16 @@ pub enum Error {
         /// The header's name.
         name: String,
     },
+    /// A body that a filter wanted whole is larger than it takes. A callback that
+    /// returns it has the request answered 413, or the response replaced by 502.
+    #[error("the body is larger than {limit} bytes")]
+    BodyTooLarge {
+        /// The most that was asked for, in bytes.
+        limit: usize,
+    },
+    /// A callout came to nothing.
+    #[error(transparent)]
+    Callout(#[from] CalloutError),
     /// Anything else. The text goes to the log: it holds no secrets.
     #[error("{0}")]
     Other(Cow<'static, str>),

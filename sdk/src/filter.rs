@@ -1,6 +1,7 @@
 //! What one writes to make a filter.
 
 use std::fmt;
+use std::future::Future;
 use std::ops::BitOr;
 
 use deserr::Deserr;
@@ -27,6 +28,27 @@ use crate::reply::LocalReply;
 ///
 /// A callback that returns an error has its request refused; see
 /// [`Error`](crate::Error).
+///
+/// # Callbacks that wait
+///
+/// A callback for a part of a message, and [`on_tick`](Self::on_tick), may be an
+/// `async fn`: it awaits the answer to a [callout](crate::callout), a
+/// [time](crate::clock::sleep) or the [whole body](RequestHeaders::buffer_body) in
+/// a straight line, and the stream waits with it. (The trait spells that
+/// `fn … -> impl Future`; write `fn` or `async fn`, as it suits.)
+///
+/// - One callback of a stream runs at a time. What arrives while one waits is
+///   held, and its callback made afterwards.
+/// - A stream that ends (the client has gone, a timeout of Envoy's) drops the
+///   future where it stands; then come `on_log` and `on_done`.
+/// - A response that comes while the request's callback waits for the request's
+///   body drops it too: the rest of the request goes nowhere.
+/// - A callback that comes to its end without having waited allocates nothing,
+///   and costs no host call more than a plain `fn`.
+///
+/// Such a filter's module is one that `cargo xtask build` made: the dispatcher of
+/// the `proxy-wasm` crate, through which others are entered, does not know of the
+/// callouts, and there the configuration is refused.
 pub trait HttpFilter: Sized + 'static {
     /// The filter's name, in kebab case: in log lines, and (with `_` for `-`)
     /// before its metrics.
@@ -35,6 +57,10 @@ pub trait HttpFilter: Sized + 'static {
     /// The callbacks that the implementation holds.
     /// [`#[legation::filter]`](macro@crate::filter) writes this.
     const CALLBACKS: Callbacks;
+
+    /// Those of them that are `async fn`.
+    /// [`#[legation::filter]`](macro@crate::filter) writes this.
+    const AWAITS: Callbacks = Callbacks::NONE;
 
     /// What users configure. [`NoConfig`](crate::config::NoConfig) where there
     /// is nothing to configure.
@@ -60,9 +86,11 @@ pub trait HttpFilter: Sized + 'static {
         &self,
         stream: &mut Self::Stream,
         request: &mut RequestHeaders,
-    ) -> Result<Flow> {
-        let _ = (stream, request);
-        Ok(Flow::Continue)
+    ) -> impl Future<Output = Result<Flow>> {
+        async {
+            let _ = (stream, request);
+            Ok(Flow::Continue)
+        }
     }
 
     /// A piece of the request's body has arrived.
@@ -70,9 +98,11 @@ pub trait HttpFilter: Sized + 'static {
         &self,
         stream: &mut Self::Stream,
         request: &mut RequestBody,
-    ) -> Result<Flow> {
-        let _ = (stream, request);
-        Ok(Flow::Continue)
+    ) -> impl Future<Output = Result<Flow>> {
+        async {
+            let _ = (stream, request);
+            Ok(Flow::Continue)
+        }
     }
 
     /// The request's trailers have arrived.
@@ -80,9 +110,11 @@ pub trait HttpFilter: Sized + 'static {
         &self,
         stream: &mut Self::Stream,
         request: &mut RequestTrailers,
-    ) -> Result<Flow> {
-        let _ = (stream, request);
-        Ok(Flow::Continue)
+    ) -> impl Future<Output = Result<Flow>> {
+        async {
+            let _ = (stream, request);
+            Ok(Flow::Continue)
+        }
     }
 
     /// The response's headers have arrived: from the upstream, or of a local
@@ -91,9 +123,11 @@ pub trait HttpFilter: Sized + 'static {
         &self,
         stream: &mut Self::Stream,
         response: &mut ResponseHeaders,
-    ) -> Result<Flow> {
-        let _ = (stream, response);
-        Ok(Flow::Continue)
+    ) -> impl Future<Output = Result<Flow>> {
+        async {
+            let _ = (stream, response);
+            Ok(Flow::Continue)
+        }
     }
 
     /// A piece of the response's body has arrived.
@@ -101,9 +135,11 @@ pub trait HttpFilter: Sized + 'static {
         &self,
         stream: &mut Self::Stream,
         response: &mut ResponseBody,
-    ) -> Result<Flow> {
-        let _ = (stream, response);
-        Ok(Flow::Continue)
+    ) -> impl Future<Output = Result<Flow>> {
+        async {
+            let _ = (stream, response);
+            Ok(Flow::Continue)
+        }
     }
 
     /// The response's trailers have arrived.
@@ -111,9 +147,11 @@ pub trait HttpFilter: Sized + 'static {
         &self,
         stream: &mut Self::Stream,
         response: &mut ResponseTrailers,
-    ) -> Result<Flow> {
-        let _ = (stream, response);
-        Ok(Flow::Continue)
+    ) -> impl Future<Output = Result<Flow>> {
+        async {
+            let _ = (stream, response);
+            Ok(Flow::Continue)
+        }
     }
 
     /// The stream is over and Envoy writes its access log: headers and
@@ -129,7 +167,9 @@ pub trait HttpFilter: Sized + 'static {
 
     /// The tick that [`Configure::tick_every`](crate::Configure::tick_every)
     /// asked for. It belongs to the filter, not to a request.
-    fn on_tick(&self) {}
+    fn on_tick(&self) -> impl Future<Output = ()> {
+        async {}
+    }
 }
 
 /// How a request goes on after a callback.
@@ -143,7 +183,10 @@ pub enum Flow {
     Finish,
     /// Not yet: what has arrived is held here. In a body callback, more of the
     /// body is added to it until a later callback lets it all go on. In the
-    /// callback of headers nothing resumes it, and it ends by Envoy's timeouts.
+    /// callback of headers it lets the body come before them, to the body's
+    /// callback; that takes the plugin's `allow_on_headers_stop_iteration: true`,
+    /// without which nothing resumes it and it ends by Envoy's timeouts. To wait
+    /// for an answer, `.await` it.
     Pause,
     /// No further: the client gets this answer.
     Reply(Box<LocalReply>),
@@ -180,10 +223,18 @@ impl Callbacks {
     pub const LOG: Self = Self(1 << 7);
     /// [`HttpFilter::on_tick`]
     pub const TICK: Self = Self(1 << 8);
+    /// That the host tells of answers to callouts.
+    pub const ANSWERS: Self = Self(1 << 11);
     /// That the host tells of each context that comes.
     pub const CREATE: Self = Self(1 << 9);
     /// That the host tells of each context that goes.
     pub const DELETE: Self = Self(1 << 10);
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
 
     /// Both sets as one.
     #[must_use]

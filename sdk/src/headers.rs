@@ -134,8 +134,8 @@ impl HeadersMut {
     }
 
     /// What was fetched, if anything was.
-    pub(crate) fn take_copy(&mut self) -> Option<RequestCopy> {
-        self.0.copy.take().map(|map| RequestCopy(Rc::new(map)))
+    pub(crate) fn take_copy(&mut self) -> Option<HeaderList> {
+        self.0.copy.take().map(|map| HeaderList(Rc::new(map)))
     }
 
     /// Sets a header to this one value, whatever was there. One host call.
@@ -223,12 +223,18 @@ impl HeadersMut {
     }
 }
 
-/// A request's headers after they have gone on, as the callback that had them
-/// left them. No host calls.
+/// Headers or trailers that the module has for itself: a request's after they
+/// have gone on, as the callback that had them left them, or those of an answer
+/// to a callout. No host calls, and a clone costs nothing.
 #[derive(Debug, Clone)]
-pub struct RequestCopy(Rc<Map>);
+pub struct HeaderList(Rc<Map>);
 
-impl RequestCopy {
+impl HeaderList {
+    /// `None` where the bytes are not in the ABI's form.
+    pub(crate) fn decode(bytes: Vec<u8>) -> Option<Self> {
+        Map::decode(bytes).map(|map| Self(Rc::new(map)))
+    }
+
     /// The first value of a header, or `None`.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.0.values(name).next()
@@ -271,11 +277,23 @@ fn check_name(name: &str) -> Result<()> {
     Err(Error::other(format!("`{name}` is not a header name")))
 }
 
-/// A list of headers in the ABI's form, for local replies.
+/// A list of headers in the ABI's form, for local replies and callouts.
 pub(crate) fn encode<'a>(
     headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
 ) -> Result<Vec<u8>> {
+    encode_request([], headers)
+}
+
+/// As [`encode`], after pseudo-headers, whose names are not checked.
+pub(crate) fn encode_request<'a>(
+    pseudo: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+    headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+) -> Result<Vec<u8>> {
     let mut map = Map::default();
+    for (name, value) in pseudo {
+        check_value(name, value)?;
+        map.append(name, value);
+    }
     for (name, value) in headers {
         check_name(name)?;
         check_value(name, value)?;

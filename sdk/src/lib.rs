@@ -109,6 +109,7 @@ pub mod resilience;
 pub mod runtime;
 pub mod shared;
 
+pub use callout::spawn;
 pub use configure::Configure;
 pub use error::{Error, HostError, Reason, Result, Status};
 pub use filter::{Callbacks, Flow, HttpFilter};

@@ -27,7 +27,7 @@ use log::{Level, LevelFilter, Metadata, Record};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::abi::{self, LogLevel, MapType};
-use crate::headers::RequestCopy;
+use crate::headers::HeaderList;
 
 /// How many bytes of an id from the request go into a log line.
 const ID_LIMIT: usize = 128;
@@ -81,7 +81,7 @@ enum Running {
     #[default]
     Filter,
     /// A stream's. Its request is this copy, or is the host's to ask for.
-    Stream(Option<RequestCopy>),
+    Stream(Option<HeaderList>),
 }
 
 /// Marks that a stream's callback runs, until dropped.
@@ -90,7 +90,7 @@ pub(crate) struct StreamScope {
 }
 
 impl StreamScope {
-    pub(crate) fn enter(request: Option<RequestCopy>) -> Self {
+    pub(crate) fn enter(request: Option<HeaderList>) -> Self {
         Self {
             outer: RUNNING.replace(Running::Stream(request)),
         }
@@ -149,7 +149,7 @@ fn request_ids() -> (Option<String>, Option<String>) {
     ids
 }
 
-fn request_header(request: Option<&RequestCopy>, name: &str) -> Option<String> {
+fn request_header(request: Option<&HeaderList>, name: &str) -> Option<String> {
     let mut value = match request {
         Some(request) => request.get(name)?.to_vec(),
         None => abi::header_map_value(MapType::HttpRequestHeaders, name.as_bytes()).ok()??,

@@ -1,14 +1,17 @@
 //! What a callback may do: each phase of a stream has a type of its own, so
 //! that what Envoy does not allow in a phase does not compile.
 
+mod inbox;
 mod view;
 
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 
 use crate::abi::{self, BufferType, MapType};
 use crate::attributes::{self, Attribute, FromAttribute};
 use crate::error::{Error, HostError, Result};
-use crate::headers::{Headers, HeadersMut, RequestCopy};
+use crate::headers::{HeaderList, Headers, HeadersMut};
+pub(crate) use inbox::Inbox;
 
 /// What every phase offers.
 macro_rules! stream_services {
@@ -46,11 +49,111 @@ fn source_ip() -> Result<Option<IpAddr>, HostError> {
     Ok(with_port.or_else(|_| address.parse()).ok())
 }
 
+/// The message's whole body, in the callback of its headers.
+macro_rules! whole_body {
+    ($buffer:ident) => {
+        pub(crate) fn with_inbox(mut self, inbox: Rc<Inbox>) -> Self {
+            self.inbox = Some(inbox);
+            self
+        }
+
+        /// Waits for the whole body and gives it, if it is no larger than
+        /// `max_bytes`.
+        ///
+        /// A larger one is [`Error::BodyTooLarge`]: passed on by `?`, it answers
+        /// 413 to a request and 502 in the place of a response; a filter that
+        /// would let it pass returns [`Flow::Finish`](crate::Flow::Finish)
+        /// instead. A `content-length` that is too large is refused before the
+        /// body is awaited. Only in an `async fn`; the callback for the body, if
+        /// the filter has one, does not get what was given here.
+        ///
+        /// Whether the headers wait too is the plugin's to say, see
+        /// [`Configure::allow_on_headers_stop_iteration`](crate::Configure::allow_on_headers_stop_iteration).
+        /// Where they do not, they go on when this is first awaited: they can be
+        /// read after it, and no longer changed.
+        ///
+        /// Envoy holds the body, within the limits of its own
+        /// (`per_connection_buffer_limit_bytes`, 1 MiB by default), past which it
+        /// answers 413 or 500 by itself. Host calls: one for headers that were
+        /// not read before, and one that copies the body into the module (about
+        /// 35 µs a MB).
+        pub async fn buffer_body(&mut self, max_bytes: usize) -> Result<Vec<u8>> {
+            if self.end_of_stream {
+                return Ok(Vec::new());
+            }
+            let too_large = Error::BodyTooLarge { limit: max_bytes };
+            let stated = self.headers.get("content-length")?;
+            if stated.is_some_and(|stated| exceeds(stated, max_bytes)) {
+                return Err(too_large);
+            }
+            let Some(inbox) = self.inbox.clone() else {
+                return Err(Error::other("a body is awaited in an `async fn` only"));
+            };
+            let size = inbox.whole(max_bytes).await;
+            if size > max_bytes {
+                return Err(too_large);
+            }
+            if size == 0 {
+                return Ok(Vec::new());
+            }
+            let body = abi::buffer(BufferType::$buffer, 0, size)?.unwrap_or_default();
+            if body.len() == size {
+                Ok(body)
+            } else {
+                Err(HostError::malformed("proxy_get_buffer_bytes").into())
+            }
+        }
+
+        /// Puts `bytes` in the place of the body that
+        /// [`buffer_body`](Self::buffer_body) gave, and states its length where
+        /// a `content-length` stood. One or two host calls.
+        ///
+        /// Where the headers have gone on, a body of another length is an error
+        /// unless [`remove_content_length`](Self::remove_content_length) was
+        /// called before.
+        pub fn replace_body(&mut self, bytes: impl AsRef<[u8]>) -> Result<()> {
+            let bytes = bytes.as_ref();
+            let Some(inbox) = self.inbox.clone().filter(|inbox| inbox.is_taken()) else {
+                return Err(Error::other(
+                    "a body is replaced after `buffer_body` gave it",
+                ));
+            };
+            if inbox.size() != bytes.len() && self.headers.contains("content-length")? {
+                if inbox.is_released() {
+                    return Err(Error::other(
+                        "the headers have gone on with the length of the former body",
+                    ));
+                }
+                self.headers
+                    .set_raw("content-length", bytes.len().to_string().as_bytes())?;
+            }
+            abi::set_buffer(BufferType::$buffer, 0, inbox.size(), bytes)?;
+            inbox.replaced(inbox.size(), bytes.len());
+            Ok(())
+        }
+
+        /// Takes the body's length out of the headers, so that the callbacks for
+        /// the body may change it: it then goes on in chunks. One host call.
+        pub fn remove_content_length(&mut self) -> Result<()> {
+            self.headers.remove(&http::header::CONTENT_LENGTH)
+        }
+    };
+}
+
+/// Whether a `content-length` states more bytes than `max_bytes`. One that is no
+/// number is Envoy's to refuse.
+fn exceeds(stated: &[u8], max_bytes: usize) -> bool {
+    let stated = std::str::from_utf8(stated).ok();
+    let stated = stated.and_then(|stated| stated.parse::<u64>().ok());
+    stated.is_some_and(|stated| usize::try_from(stated).map_or(true, |stated| stated > max_bytes))
+}
+
 /// The phase of the request's headers.
 #[derive(Debug)]
 pub struct RequestHeaders {
     headers: HeadersMut,
     end_of_stream: bool,
+    inbox: Option<Rc<Inbox>>,
 }
 
 impl RequestHeaders {
@@ -58,10 +161,12 @@ impl RequestHeaders {
         Self {
             headers: HeadersMut::new(MapType::HttpRequestHeaders),
             end_of_stream,
+            inbox: None,
         }
     }
 
     stream_services!();
+    whole_body!(HttpRequestBody);
 
     /// The headers.
     pub fn headers(&mut self) -> &mut HeadersMut {
@@ -75,7 +180,7 @@ impl RequestHeaders {
         self.headers.keep()
     }
 
-    pub(crate) fn into_copy(mut self) -> Option<RequestCopy> {
+    pub(crate) fn into_copy(mut self) -> Option<HeaderList> {
         self.headers.take_copy()
     }
 
@@ -142,21 +247,24 @@ impl RequestHeaders {
 /// The phase of the response's headers.
 #[derive(Debug)]
 pub struct ResponseHeaders {
-    request: Option<RequestCopy>,
+    request: Option<HeaderList>,
     headers: HeadersMut,
     end_of_stream: bool,
+    inbox: Option<Rc<Inbox>>,
 }
 
 impl ResponseHeaders {
-    pub(crate) const fn new(request: Option<RequestCopy>, end_of_stream: bool) -> Self {
+    pub(crate) const fn new(request: Option<HeaderList>, end_of_stream: bool) -> Self {
         Self {
             request,
             headers: HeadersMut::new(MapType::HttpResponseHeaders),
             end_of_stream,
+            inbox: None,
         }
     }
 
     stream_services!();
+    whole_body!(HttpResponseBody);
 
     /// The headers.
     pub fn headers(&mut self) -> &mut HeadersMut {
@@ -167,7 +275,7 @@ impl ResponseHeaders {
     /// [`on_request_headers`](crate::HttpFilter::on_request_headers) left them.
     /// `None` unless that callback read any of them, or kept them
     /// ([`RequestHeaders::keep_headers`]): Envoy has them no more.
-    pub fn request_headers(&self) -> Option<&RequestCopy> {
+    pub fn request_headers(&self) -> Option<&HeaderList> {
         self.request.as_ref()
     }
 
@@ -220,13 +328,21 @@ trailers!(ResponseTrailers, HttpResponseTrailers);
 /// The phase of a piece of the request's body.
 #[derive(Debug)]
 pub struct RequestBody {
-    size: usize,
-    end_of_stream: bool,
+    piece: Piece,
+    inbox: Option<Rc<Inbox>>,
 }
 
 /// The phase of a piece of the response's body.
 #[derive(Debug)]
 pub struct ResponseBody {
+    piece: Piece,
+    inbox: Option<Rc<Inbox>>,
+}
+
+/// Where a piece of a body stands in what the host holds.
+#[derive(Debug)]
+struct Piece {
+    offset: usize,
     size: usize,
     end_of_stream: bool,
 }
@@ -236,9 +352,30 @@ macro_rules! body {
         impl $phase {
             pub(crate) const fn new(size: usize, end_of_stream: bool) -> Self {
                 Self {
-                    size,
-                    end_of_stream,
+                    piece: Piece {
+                        offset: 0,
+                        size,
+                        end_of_stream,
+                    },
+                    inbox: None,
                 }
+            }
+
+            /// Leaves out the bytes before `offset`, which another callback had.
+            pub(crate) fn from(mut self, offset: usize) -> Self {
+                self.piece.offset = offset;
+                self.piece.size = self.piece.size.saturating_sub(offset);
+                self
+            }
+
+            pub(crate) fn with_inbox(mut self, inbox: Rc<Inbox>) -> Self {
+                self.inbox = Some(inbox);
+                self
+            }
+
+            /// Where the piece ends in what the host holds.
+            pub(crate) fn end(&self) -> usize {
+                self.piece.offset.saturating_add(self.piece.size)
             }
 
             stream_services!();
@@ -246,27 +383,46 @@ macro_rules! body {
             /// How many bytes are here: this piece and what was held by
             /// [`Flow::Pause`](crate::Flow::Pause) before it.
             pub fn size(&self) -> usize {
-                self.size
+                self.piece.size
             }
 
             /// Whether nothing follows.
             pub fn is_end_of_stream(&self) -> bool {
-                self.end_of_stream
+                self.piece.end_of_stream
             }
 
             /// Up to `max_size` bytes from `start` on. One host call, which
-            /// copies them into the module (about 35 µs a MB).
+            /// copies them into the module (about 35 µs a MB), or none where
+            /// there are no such bytes.
             pub fn read(&self, start: usize, max_size: usize) -> Result<Vec<u8>, HostError> {
+                let max_size = max_size.min(self.piece.size.saturating_sub(start));
+                if max_size == 0 {
+                    return Ok(Vec::new());
+                }
+                let start = self.piece.offset.saturating_add(start);
                 abi::buffer(BufferType::$buffer, start, max_size)
                     .map(|bytes| bytes.unwrap_or_default())
             }
 
             /// Puts `bytes` in the place of all that is here. One host call.
             ///
-            /// `content-length` is not mended: remove it when the headers pass.
+            /// `content-length` is not mended: call `remove_content_length` when
+            /// the headers pass.
             pub fn replace(&mut self, bytes: &[u8]) -> Result<(), HostError> {
-                abi::set_buffer(BufferType::$buffer, 0, self.size, bytes)?;
-                self.size = bytes.len();
+                let former = self.piece.size;
+                if self.piece.offset == 0 {
+                    abi::set_buffer(BufferType::$buffer, 0, former, bytes)?;
+                } else {
+                    // The ABI replaces from the first byte only.
+                    let offset = self.piece.offset;
+                    let mut all = abi::buffer(BufferType::$buffer, 0, offset)?.unwrap_or_default();
+                    all.extend_from_slice(bytes);
+                    abi::set_buffer(BufferType::$buffer, 0, self.end(), &all)?;
+                }
+                if let Some(inbox) = &self.inbox {
+                    inbox.replaced(former, bytes.len());
+                }
+                self.piece.size = bytes.len();
                 Ok(())
             }
         }

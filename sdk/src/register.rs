@@ -60,7 +60,7 @@ pub trait Registered: 'static {
 }
 
 /// The ABI names of the entry points, each with the callbacks that need it.
-const ENTRY_POINTS: [(&str, Callbacks); 13] = [
+const ENTRY_POINTS: [(&str, Callbacks); 16] = [
     ("_initialize", Callbacks::NONE),
     ("proxy_on_configure", Callbacks::NONE),
     ("proxy_on_context_create", Callbacks::CREATE),
@@ -74,6 +74,9 @@ const ENTRY_POINTS: [(&str, Callbacks); 13] = [
     ("proxy_on_response_trailers", Callbacks::RESPONSE_TRAILERS),
     ("proxy_on_done", Callbacks::DONE),
     ("proxy_on_log", Callbacks::LOG),
+    ("proxy_on_http_call_response", Callbacks::ANSWERS),
+    ("proxy_on_grpc_receive", Callbacks::ANSWERS),
+    ("proxy_on_grpc_close", Callbacks::ANSWERS),
 ];
 
 /// Size of the section `legation.exports` of a filter with these callbacks.
@@ -177,6 +180,11 @@ macro_rules! __module {
             legation_proxy_on_done => on_done(id: u32) -> bool;
             legation_proxy_on_log => on_log(id: u32);
             legation_proxy_on_delete => on_delete(id: u32);
+            legation_proxy_on_http_call_response => on_http_call_response(
+                id: u32, token: u32, headers: usize, body: usize, trailers: usize
+            );
+            legation_proxy_on_grpc_receive => on_grpc_receive(id: u32, token: u32, size: usize);
+            legation_proxy_on_grpc_close => on_grpc_close(id: u32, token: u32, status: u32);
             legation_proxy_on_request_body =>
                 on_request_body(id: u32, size: usize, end: bool) -> u32;
             legation_proxy_on_response_body =>
@@ -246,6 +254,15 @@ impl<M: Registered> Context for DispatchedRoot<M> {}
 
 impl<M: Registered> RootContext for DispatchedRoot<M> {
     fn on_configure(&mut self, size: usize) -> bool {
+        if !M::Filter::AWAITS.is_empty() {
+            // It panics on an answer to a callout that it did not make itself.
+            crate::logging::install(M::Filter::NAME);
+            log::error!(
+                "configuration refused: the filter makes callouts, and its module is as \
+                 `cargo build` left it; take the one that `cargo xtask build` makes"
+            );
+            return false;
+        }
         M::with_runtime(|runtime| runtime.on_configure(self.0, size))
     }
 

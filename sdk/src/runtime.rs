@@ -5,7 +5,11 @@
 //! makes a [`Runtime`] and connects it to the host, the crate
 //! `legation-testing` connects one to its mock host.
 
+mod background;
 mod contexts;
+pub(crate) mod reactor;
+mod streams;
+mod tasks;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -15,7 +19,7 @@ use crate::config::{self, ConfigErrors};
 use crate::configure::Configure;
 use crate::error::{Error, Result};
 use crate::filter::{Callbacks, Flow, HttpFilter};
-use crate::headers::RequestCopy;
+use crate::headers::HeaderList;
 use crate::logging::{self, StreamScope};
 use crate::metrics::Counter;
 use crate::phase::{
@@ -23,11 +27,17 @@ use crate::phase::{
     StreamLog,
 };
 use crate::reply::{GrpcStatus, LocalReply};
-use contexts::{Contexts, Standing, Stream};
+use background::Background;
+use contexts::{Contexts, Plugin, Standing, Stream};
+use reactor::Reactor;
+use streams::Running;
+use tasks::{Event, Idle, Kind, at_once};
 
-/// The ABI's `Action`.
+/// The ABI's actions. That of `STOP_ALL` is Envoy's `StopAllIterationAndWatermark`:
+/// after headers, nothing of the message comes before they are let on.
 const CONTINUE: u32 = 0;
 const PAUSE: u32 = 1;
+const STOP_ALL: u32 = 4;
 
 /// Streams after which the log level is read again.
 const STREAMS_A_LOG_LEVEL: u32 = 1_024;
@@ -40,6 +50,11 @@ pub struct Runtime<F: HttpFilter> {
     contexts: RefCell<Contexts<F>>,
     streams_to_log_level: Cell<u32>,
     errors: Cell<Counter>,
+    /// What follows is for filters that await.
+    reactor: Rc<Reactor>,
+    idle: Idle<F>,
+    background: Background,
+    running: Cell<Running>,
 }
 
 /// Where in a stream a callback stands.
@@ -51,13 +66,23 @@ enum Phase {
     Response,
 }
 
+impl From<Kind> for Phase {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::RequestHeaders | Kind::RequestBody | Kind::RequestTrailers => Self::Request,
+            Kind::ResponseHeaders => Self::ResponseHeaders,
+            Kind::ResponseBody | Kind::ResponseTrailers => Self::Response,
+        }
+    }
+}
+
 impl Standing {
     /// Whether a message may go on in this phase. A request that has a local
     /// reply goes nowhere; the reply itself goes on to the client.
     fn lets(self, phase: Phase) -> bool {
         match self {
             Self::Open | Self::Finished => true,
-            Self::Replied => phase != Phase::Request,
+            Self::Overtaken | Self::Replied => phase != Phase::Request,
             Self::Broken => false,
         }
     }
@@ -67,8 +92,9 @@ impl Standing {
 struct Entered<F: HttpFilter> {
     state: F::Stream,
     filter: Rc<F>,
-    request: Option<RequestCopy>,
+    request: Option<HeaderList>,
     standing: Standing,
+    holds_headers: bool,
 }
 
 /// Why a stream could not be entered.
@@ -84,6 +110,10 @@ impl<F: HttpFilter> Default for Runtime<F> {
             contexts: RefCell::default(),
             streams_to_log_level: Cell::new(STREAMS_A_LOG_LEVEL),
             errors: Cell::new(Counter::disabled()),
+            reactor: Rc::default(),
+            idle: Idle::default(),
+            background: Background::default(),
+            running: Cell::default(),
         }
     }
 }
@@ -104,13 +134,41 @@ impl<F: HttpFilter> Runtime<F> {
         } else {
             Callbacks::NONE
         };
-        F::CALLBACKS.and(creation).and(end)
+        let answers = if Self::AWAITS {
+            Callbacks::ANSWERS.and(Callbacks::TICK)
+        } else {
+            Callbacks::NONE
+        };
+        F::CALLBACKS
+            .and(creation)
+            .and(end)
+            .and(answers)
+            .and(Self::BODIES)
+    };
+
+    /// Whether any callback is an `async fn`.
+    const AWAITS: bool = !F::AWAITS.is_empty();
+
+    /// The callbacks by which a body is taken in while that of the headers waits.
+    const BODIES: Callbacks = {
+        let request = if F::AWAITS.contains(Callbacks::REQUEST_HEADERS) {
+            Callbacks::REQUEST_BODY.and(Callbacks::REQUEST_TRAILERS)
+        } else {
+            Callbacks::NONE
+        };
+        let response = if F::AWAITS.contains(Callbacks::RESPONSE_HEADERS) {
+            Callbacks::RESPONSE_BODY.and(Callbacks::RESPONSE_TRAILERS)
+        } else {
+            Callbacks::NONE
+        };
+        request.and(response)
     };
 
     /// A filter value without any data is the same for every configuration, and
     /// with its one callback can neither remember a stream nor answer it twice:
     /// it need not know one stream from another.
-    const KNOWS_STREAMS: bool = size_of::<F>() != 0
+    const KNOWS_STREAMS: bool = Self::AWAITS
+        || size_of::<F>() != 0
         || size_of::<F::Stream>() != 0
         || std::mem::needs_drop::<F::Stream>()
         || !Callbacks::REQUEST_HEADERS
@@ -120,11 +178,12 @@ impl<F: HttpFilter> Runtime<F> {
     /// Without callbacks for bodies, trailers and the end, what is remembered of
     /// a stream goes with its response's headers. The few streams that never
     /// have any are found by asking the host, from time to time.
-    const TOLD_OF_ENDS: bool = Self::KNOWS_STREAMS
-        && !Callbacks::REQUEST_HEADERS
-            .and(Callbacks::RESPONSE_HEADERS)
-            .and(Callbacks::TICK)
-            .contains(F::CALLBACKS);
+    const TOLD_OF_ENDS: bool = Self::AWAITS
+        || Self::KNOWS_STREAMS
+            && !Callbacks::REQUEST_HEADERS
+                .and(Callbacks::RESPONSE_HEADERS)
+                .and(Callbacks::TICK)
+                .contains(F::CALLBACKS);
 
     /// Whether a callback comes after the request's headers that may want them,
     /// for itself or for its log lines.
@@ -147,6 +206,7 @@ impl<F: HttpFilter> Runtime<F> {
             // Made, like dropped, outside the borrow: it is the filter's code,
             // which may call the host, and the host the filter.
             let stream = Stream {
+                root,
                 filter,
                 state: Some(F::Stream::default()),
                 request: None,
@@ -164,10 +224,11 @@ impl<F: HttpFilter> Runtime<F> {
     /// is a line in the log.
     pub fn on_configure(&self, root: u32, size: usize) -> bool {
         logging::install(F::NAME);
-        let filter = match configure::<F>(size) {
-            Ok((filter, errors)) => {
+        let _scope = self.reacts();
+        let loaded = match configure::<F>(size) {
+            Ok((filter, plugin, errors)) => {
                 self.errors.set(errors);
-                filter
+                (Rc::new(filter), plugin)
             }
             Err(refusal) => {
                 for line in refusal {
@@ -177,11 +238,14 @@ impl<F: HttpFilter> Runtime<F> {
             }
         };
         let former = match self.contexts.try_borrow_mut() {
-            Ok(mut contexts) => contexts.set_filter(root, Rc::new(filter), !Self::KNOWS_STREAMS),
+            Ok(mut contexts) => contexts.set_filter(root, loaded, !Self::KNOWS_STREAMS),
             Err(_) => return false,
         };
         drop(former);
         self.sweep_roots(root);
+        if Self::AWAITS {
+            self.configured(root);
+        }
         true
     }
 
@@ -189,50 +253,37 @@ impl<F: HttpFilter> Runtime<F> {
     pub fn on_tick(&self, root: u32) {
         logging::refresh_level();
         self.sweep_roots(root);
-        if let Some(filter) = self.filter(root) {
-            filter.on_tick();
+        if Self::AWAITS {
+            self.ticked(root);
+        } else if let Some(filter) = self.filter(root) {
+            // Without an `async fn` in it, it is over at once.
+            let _ = at_once(filter.on_tick());
         }
     }
 
     /// `proxy_on_request_headers`
     pub fn on_request_headers(&self, id: u32, end_of_stream: bool) -> u32 {
         self.refresh_log_level();
-        let mut copy = None;
-        let action = self.run(id, Phase::Request, |filter, stream, _| {
-            let mut request = RequestHeaders::new(end_of_stream);
-            let flow = filter.on_request_headers(stream, &mut request);
-            if Self::KEEPS_HEADERS {
-                copy = request.into_copy();
-            }
-            flow
-        });
+        let action = self.event(id, Event::headers(Kind::RequestHeaders, end_of_stream));
         if !Self::TOLD_OF_ENDS && !F::CALLBACKS.contains(Callbacks::RESPONSE_HEADERS) {
             self.forget(id);
-        } else if copy.is_some() {
-            self.keep(id, copy);
         }
         action
     }
 
     /// `proxy_on_request_body`
     pub fn on_request_body(&self, id: u32, size: usize, end_of_stream: bool) -> u32 {
-        self.run(id, Phase::Request, |filter, stream, _| {
-            filter.on_request_body(stream, &mut RequestBody::new(size, end_of_stream))
-        })
+        self.event(id, Event::body(Kind::RequestBody, size, end_of_stream))
     }
 
     /// `proxy_on_request_trailers`
     pub fn on_request_trailers(&self, id: u32) -> u32 {
-        self.run(id, Phase::Request, |filter, stream, _| {
-            filter.on_request_trailers(stream, &mut RequestTrailers::new())
-        })
+        self.event(id, Event::trailers(Kind::RequestTrailers))
     }
 
     /// `proxy_on_response_headers`
     pub fn on_response_headers(&self, id: u32, end_of_stream: bool) -> u32 {
-        let action = self.run(id, Phase::ResponseHeaders, |filter, stream, request| {
-            filter.on_response_headers(stream, &mut ResponseHeaders::new(request, end_of_stream))
-        });
+        let action = self.event(id, Event::headers(Kind::ResponseHeaders, end_of_stream));
         if !Self::TOLD_OF_ENDS {
             self.forget(id);
         }
@@ -241,16 +292,12 @@ impl<F: HttpFilter> Runtime<F> {
 
     /// `proxy_on_response_body`
     pub fn on_response_body(&self, id: u32, size: usize, end_of_stream: bool) -> u32 {
-        self.run(id, Phase::Response, |filter, stream, _| {
-            filter.on_response_body(stream, &mut ResponseBody::new(size, end_of_stream))
-        })
+        self.event(id, Event::body(Kind::ResponseBody, size, end_of_stream))
     }
 
     /// `proxy_on_response_trailers`
     pub fn on_response_trailers(&self, id: u32) -> u32 {
-        self.run(id, Phase::Response, |filter, stream, _| {
-            filter.on_response_trailers(stream, &mut ResponseTrailers::new())
-        })
+        self.event(id, Event::trailers(Kind::ResponseTrailers))
     }
 
     /// `proxy_on_done`: whether the host may go on to log and delete at once.
@@ -268,6 +315,10 @@ impl<F: HttpFilter> Runtime<F> {
 
     /// `proxy_on_delete`
     pub fn on_delete(&self, id: u32) {
+        if Self::AWAITS {
+            self.abandon(id);
+            self.root_gone(id);
+        }
         // What the context held is dropped after the borrow: a filter's `Drop`
         // may call the host, and the host the filter.
         let gone = match self.contexts.try_borrow_mut() {
@@ -284,23 +335,27 @@ impl<F: HttpFilter> Runtime<F> {
             .map_or(0, |contexts| contexts.len())
     }
 
-    fn run(
-        &self,
-        id: u32,
-        phase: Phase,
-        callback: impl FnOnce(&F, &mut F::Stream, Option<RequestCopy>) -> Result<Flow>,
-    ) -> u32 {
+    /// Makes the callback for what has arrived.
+    #[inline]
+    fn event(&self, id: u32, event: Event) -> u32 {
+        if Self::AWAITS {
+            self.serve(id, event)
+        } else {
+            self.run(id, event)
+        }
+    }
+
+    /// Makes a callback that awaits nothing.
+    #[inline]
+    fn run(&self, id: u32, event: Event) -> u32 {
+        let phase = Phase::from(event.kind);
         let entered = match self.enter(id) {
             Ok(entered) => entered,
             // One that the filter has finished with, and that is forgotten.
             Err(Absent::Unknown) if phase != Phase::Request && !Self::TOLD_OF_ENDS => {
                 return CONTINUE;
             }
-            Err(_) => {
-                let _scope = StreamScope::enter(None);
-                let error = Error::other("a callback for a stream that is not known");
-                return self.refuse(id, &error, phase);
-            }
+            Err(_) => return self.refuse_unknown(id, phase),
         };
         if entered.standing == Standing::Finished || !entered.standing.lets(phase) {
             let passes = entered.standing == Standing::Finished;
@@ -314,9 +369,18 @@ impl<F: HttpFilter> Runtime<F> {
             ..
         } = entered;
         let _scope = StreamScope::enter(request.clone());
-        let flow = callback(&filter, &mut state, request);
+        let (flow, copy) = callback(&*filter, &mut state, request, event);
         // A callback within this one may have refused the stream.
         let standing = self.leave(id, state);
+        if copy.is_some() {
+            self.keep(id, copy);
+        }
+        self.settle(id, phase, standing, flow)
+    }
+
+    /// What the host is answered to a callback that came to this.
+    #[inline]
+    fn settle(&self, id: u32, phase: Phase, standing: Standing, flow: Result<Flow>) -> u32 {
         match flow {
             Ok(Flow::Continue) if standing.lets(phase) => CONTINUE,
             Ok(Flow::Finish) if standing.lets(phase) => {
@@ -329,8 +393,18 @@ impl<F: HttpFilter> Runtime<F> {
         }
     }
 
+    #[cold]
+    fn refuse_unknown(&self, id: u32, phase: Phase) -> u32 {
+        let _scope = StreamScope::enter(None);
+        let error = Error::other("a callback for a stream that is not known");
+        self.refuse(id, &error, phase)
+    }
+
     /// `on_done` and `on_log`.
     fn end(&self, id: u32, callback: impl FnOnce(&F, &mut F::Stream)) {
+        if Self::AWAITS {
+            self.abandon(id);
+        }
         let Ok(mut entered) = self.enter(id) else {
             return;
         };
@@ -347,11 +421,15 @@ impl<F: HttpFilter> Runtime<F> {
         let mut contexts = self.contexts.try_borrow_mut().map_err(|_| Absent::Busy)?;
         if Self::KNOWS_STREAMS {
             let stream = contexts.get_mut(id).ok_or(Absent::Unknown)?;
+            let state = stream.state.take().ok_or(Absent::Busy)?;
+            let (root, filter) = (stream.root, Rc::clone(&stream.filter));
+            let (request, standing) = (stream.request.clone(), stream.standing);
             Ok(Entered {
-                state: stream.state.take().ok_or(Absent::Busy)?,
-                filter: Rc::clone(&stream.filter),
-                request: stream.request.clone(),
-                standing: stream.standing,
+                state,
+                filter,
+                request,
+                standing,
+                holds_headers: Self::AWAITS && contexts.plugin(root).holds_headers,
             })
         } else {
             Ok(Entered {
@@ -359,6 +437,7 @@ impl<F: HttpFilter> Runtime<F> {
                 filter: contexts.last_filter().ok_or(Absent::Unknown)?,
                 request: None,
                 standing: Standing::Open,
+                holds_headers: false,
             })
         }
     }
@@ -386,7 +465,7 @@ impl<F: HttpFilter> Runtime<F> {
     }
 
     /// Keeps the request's headers for the stream's later callbacks.
-    fn keep(&self, id: u32, request: Option<RequestCopy>) {
+    fn keep(&self, id: u32, request: Option<HeaderList>) {
         if let Ok(mut contexts) = self.contexts.try_borrow_mut()
             && let Some(stream) = contexts.get_mut(id)
         {
@@ -450,6 +529,15 @@ impl<F: HttpFilter> Runtime<F> {
 
     #[cold]
     fn refuse(&self, id: u32, error: &Error, phase: Phase) -> u32 {
+        if let Error::BodyTooLarge { .. } = error {
+            log::info!(error:%; "the body is refused");
+            let status = if phase == Phase::Request { 413 } else { 502 };
+            let reply = LocalReply::new(status)
+                .body("the body is too large\n")
+                .details("legation_body_too_large")
+                .grpc_status(GrpcStatus::ResourceExhausted);
+            return self.reply(id, &reply, phase);
+        }
         self.errors.get().increment();
         log::error!(error:%; "the filter failed; the request is refused");
         let reply = LocalReply::new(500)
@@ -463,7 +551,7 @@ impl<F: HttpFilter> Runtime<F> {
     #[cold]
     fn reply(&self, id: u32, reply: &LocalReply, phase: Phase) -> u32 {
         let before = self.set_standing(id, Standing::Replied);
-        if before != Standing::Open {
+        if !matches!(before, Standing::Open | Standing::Overtaken) {
             self.set_standing(id, before);
             log::warn!("the stream has its local reply; a second one is not sent");
             return if before.lets(phase) { CONTINUE } else { PAUSE };
@@ -524,9 +612,50 @@ fn gone(mut contexts: Vec<u32>, current: u32) -> Vec<u32> {
     contexts
 }
 
+/// Makes a filter's callback, of those that await nothing, and takes the copy
+/// of the request's headers where it made one.
+#[inline]
+fn callback<F: HttpFilter>(
+    filter: &F,
+    stream: &mut F::Stream,
+    request: Option<HeaderList>,
+    Event {
+        kind, size, end, ..
+    }: Event,
+) -> (Result<Flow>, Option<HeaderList>) {
+    let mut copy = None;
+    let flow = match kind {
+        Kind::RequestHeaders => {
+            let mut headers = RequestHeaders::new(end);
+            let flow = at_once(filter.on_request_headers(stream, &mut headers));
+            if Runtime::<F>::KEEPS_HEADERS {
+                copy = headers.into_copy();
+            }
+            flow
+        }
+        Kind::RequestBody => {
+            at_once(filter.on_request_body(stream, &mut RequestBody::new(size, end)))
+        }
+        Kind::RequestTrailers => {
+            at_once(filter.on_request_trailers(stream, &mut RequestTrailers::new()))
+        }
+        Kind::ResponseHeaders => {
+            at_once(filter.on_response_headers(stream, &mut ResponseHeaders::new(request, end)))
+        }
+        Kind::ResponseBody => {
+            at_once(filter.on_response_body(stream, &mut ResponseBody::new(size, end)))
+        }
+        Kind::ResponseTrailers => {
+            at_once(filter.on_response_trailers(stream, &mut ResponseTrailers::new()))
+        }
+    };
+    let flow = flow.unwrap_or_else(|| Err(Error::other("a plain `fn` has awaited something")));
+    (flow, copy)
+}
+
 /// Reads the configuration and makes the filter from it, and the counter of
 /// its errors. Else the lines that say what is wrong.
-fn configure<F: HttpFilter>(size: usize) -> Result<(F, Counter), Vec<String>> {
+fn configure<F: HttpFilter>(size: usize) -> Result<(F, Plugin, Counter), Vec<String>> {
     let text = if size == 0 {
         Vec::new()
     } else {
@@ -539,9 +668,12 @@ fn configure<F: HttpFilter>(size: usize) -> Result<(F, Counter), Vec<String>> {
     let mut host = Configure::new(F::NAME);
     let errors = host.counter("errors");
     let filter = F::configure(config, &mut host).map_err(lines)?;
-    if host.failures().is_empty() {
-        Ok((filter, errors))
-    } else {
-        Err(host.failures().iter().map(ToString::to_string).collect())
+    if !host.failures().is_empty() {
+        return Err(host.failures().iter().map(ToString::to_string).collect());
     }
+    let plugin = Plugin {
+        tick_period: host.tick_period(),
+        holds_headers: host.holds_headers(),
+    };
+    Ok((filter, plugin, errors))
 }

@@ -90,7 +90,11 @@ impl<E: End> HttpFilter for Marking<E> {
         })
     }
 
-    fn on_request_headers(&self, _: &mut State, request: &mut RequestHeaders) -> Result<Flow> {
+    async fn on_request_headers(
+        &self,
+        _: &mut State,
+        request: &mut RequestHeaders,
+    ) -> Result<Flow> {
         request.headers().set(&X_REQUEST, "seen")?;
         Ok(match request.path()? {
             Some(b"/finish") => Flow::Finish,
@@ -98,7 +102,11 @@ impl<E: End> HttpFilter for Marking<E> {
         })
     }
 
-    fn on_response_headers(&self, _: &mut State, response: &mut ResponseHeaders) -> Result<Flow> {
+    async fn on_response_headers(
+        &self,
+        _: &mut State,
+        response: &mut ResponseHeaders,
+    ) -> Result<Flow> {
         response.headers().set(&X_RESPONSE, "seen")?;
         Ok(Flow::Continue)
     }

@@ -49,17 +49,7 @@ impl HttpFilter for HeaderTag {
         stream: &mut Stream,
         request: &mut RequestHeaders,
     ) -> Result<Flow> {
-        let decided = self.with_scratch(|scratch| self.rules.on_request(request, scratch));
-        let decision = decided?;
-        self.counts.request(&decision.matched);
-        self.counts.empty_values(decision.empty_values);
-        self.log(&decision.matched);
-        if decision.awaits_response {
-            stream.0 = decision.matched;
-            Ok(Flow::Continue)
-        } else {
-            Ok(Flow::Finish)
-        }
+        self.tag_request(stream, request)
     }
 
     fn on_response_headers(
@@ -74,11 +64,35 @@ impl HttpFilter for HeaderTag {
     }
 
     fn on_tick(&self) {
-        self.counts.flush();
+        self.flush_counts();
     }
 }
 
 impl HeaderTag {
+    /// Applies the rules to a request.
+    pub(crate) fn tag_request(
+        &self,
+        stream: &mut Stream,
+        request: &mut RequestHeaders,
+    ) -> Result<Flow> {
+        let decided = self.with_scratch(|scratch| self.rules.on_request(request, scratch));
+        let decision = decided?;
+        self.counts.request(&decision.matched);
+        self.counts.empty_values(decision.empty_values);
+        self.log(&decision.matched);
+        if decision.awaits_response {
+            stream.0 = decision.matched;
+            Ok(Flow::Continue)
+        } else {
+            Ok(Flow::Finish)
+        }
+    }
+
+    /// Adds up what was counted since the last tick.
+    pub(crate) fn flush_counts(&self) {
+        self.counts.flush();
+    }
+
     fn with_scratch<T>(&self, work: impl FnOnce(&mut Strings) -> T) -> T {
         let mut kept = self.scratch.try_borrow_mut();
         let mut own = Strings::default();

@@ -57,10 +57,10 @@ impl HttpFilter for RequestTag {
         stream: &mut Stream,
         request: &mut RequestHeaders,
     ) -> Result<Flow> {
-        self.0.on_request_headers(stream, request)
+        self.0.tag_request(stream, request)
     }
 
     fn on_tick(&self) {
-        self.0.on_tick();
+        self.0.flush_counts();
     }
 }

@@ -4,6 +4,7 @@ use proc_macro::TokenStream;
 use proc_macro2::{Span, TokenStream as Tokens};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
+use syn::token::Async;
 use syn::{Error, Ident, ImplItem, ItemImpl, parse_macro_input};
 
 /// The callbacks of `HttpFilter`, and the constant of `Callbacks` for each.
@@ -19,11 +20,15 @@ const CALLBACKS: [(&str, &str); 9] = [
     ("on_tick", "TICK"),
 ];
 
+/// Those that are plain `fn`, always.
+const PLAIN: [&str; 2] = ["on_done", "on_log"];
+
 /// Notes which callbacks an implementation of `HttpFilter` holds, so that the
-/// host enters the module for those alone.
+/// host enters the module for those alone, and which of them are `async fn`.
 ///
-/// It writes the constant `CALLBACKS` and leaves the rest as it is. A callback
-/// under `#[cfg]` is noted under the same `#[cfg]`.
+/// It writes the constants `CALLBACKS` and `AWAITS`, makes `async fn` of every
+/// callback that may be one, and leaves the rest as it is. A callback under
+/// `#[cfg]` is noted under the same `#[cfg]`.
 ///
 /// ```text
 /// #[legation::filter]
@@ -56,30 +61,46 @@ fn expand(arguments: &Tokens, mut item: ItemImpl) -> Result<Tokens, Error> {
             "#[legation::filter] stands before `impl HttpFilter for …`",
         ));
     }
-    let noted = item.items.iter().filter_map(|item| {
+    let mut held = Vec::new();
+    let mut awaiting = Vec::new();
+    for item in &mut item.items {
         let ImplItem::Fn(function) = item else {
-            return None;
+            continue;
         };
-        let (_, name) = CALLBACKS
+        let known = CALLBACKS
             .iter()
-            .find(|(callback, _)| function.sig.ident == callback)?;
+            .find(|(callback, _)| function.sig.ident == callback);
+        let Some((callback, name)) = known else {
+            continue;
+        };
         let name = Ident::new(name, Span::call_site());
         let conditions = function
             .attrs
             .iter()
             .filter(|attribute| attribute.path().is_ident("cfg"));
-        Some(quote! {
+        let note = quote! {
             #(#conditions)*
             let callbacks = callbacks.and(::legation::Callbacks::#name);
-        })
-    });
-    let constant = quote_spanned! {Span::call_site()=>
-        const CALLBACKS: ::legation::Callbacks = {
-            let callbacks = ::legation::Callbacks::NONE;
-            #(#noted)*
-            callbacks
         };
-    };
-    item.items.push(ImplItem::Verbatim(constant));
+        if !PLAIN.contains(callback) {
+            if function.sig.asyncness.is_some() {
+                awaiting.push(note.clone());
+            } else {
+                function.sig.asyncness = Some(Async(function.sig.fn_token.span));
+            }
+        }
+        held.push(note);
+    }
+    for (constant, noted) in [("CALLBACKS", held), ("AWAITS", awaiting)] {
+        let constant = Ident::new(constant, Span::call_site());
+        item.items
+            .push(ImplItem::Verbatim(quote_spanned! {Span::call_site()=>
+                const #constant: ::legation::Callbacks = {
+                    let callbacks = ::legation::Callbacks::NONE;
+                    #(#noted)*
+                    callbacks
+                };
+            }));
+    }
     Ok(quote!(#item))
 }

@@ -8,7 +8,7 @@ use crate::abi;
 use crate::error::{Error, Result};
 use crate::format::ValueSource;
 use crate::format::attributes::Path;
-use crate::headers::RequestCopy;
+use crate::headers::HeaderList;
 use crate::matcher::RequestView;
 use crate::random;
 
@@ -111,7 +111,7 @@ fn of_request<'a>(path: &Path, header: impl Fn(&str) -> Option<&'a [u8]>) -> Opt
     }
 }
 
-fn request(copy: Option<&RequestCopy>) -> Result<&RequestCopy> {
+fn request(copy: Option<&HeaderList>) -> Result<&HeaderList> {
     copy.ok_or_else(|| Error::other("the request's headers were not kept for the response"))
 }
 

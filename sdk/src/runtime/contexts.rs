@@ -7,8 +7,9 @@ use std::rc::Rc;
 
 use hashbrown::HashMap;
 
+use super::tasks::{Event, Kind, Task};
 use crate::filter::HttpFilter;
-use crate::headers::RequestCopy;
+use crate::headers::HeaderList;
 
 /// Streams remembered before it is worth asking the host which are left.
 const SWEEP_FROM: usize = 1_024;
@@ -20,19 +21,83 @@ pub(super) struct Contexts<F: HttpFilter> {
     /// never see the map.
     newest: Option<(u32, Stream<F>)>,
     older: HashMap<u32, Stream<F>>,
+    /// What of the streams is not over yet: few in number, none in a filter that
+    /// awaits nothing.
+    pending: HashMap<u32, Pending<F>>,
     sweep_from: usize,
 }
 
 pub(super) struct Root<F> {
     id: u32,
     filter: Option<Rc<F>>,
+    pub(super) plugin: Plugin,
+}
+
+/// What a configuration asked of the host.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Plugin {
+    /// Milliseconds between the filter's ticks.
+    pub(super) tick_period: Option<u32>,
+    /// Whether headers can wait for the body.
+    pub(super) holds_headers: bool,
+}
+
+/// A future of a stream, and what arrived since it began.
+pub(super) struct Pending<F: HttpFilter> {
+    pub(super) kind: Kind,
+    /// `None` while it is polled.
+    pub(super) task: Option<Task<F>>,
+    pub(super) later: Later,
+}
+
+/// Events whose callbacks wait for that of another one to be over.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Later {
+    request: [Option<Event>; 2],
+    response: [Option<Event>; 3],
+}
+
+impl Later {
+    fn place(&mut self, kind: Kind) -> &mut Option<Event> {
+        let [request_body, request_trailers] = &mut self.request;
+        let [response_headers, response_body, response_trailers] = &mut self.response;
+        match kind {
+            // A stream's first event has none to wait for.
+            Kind::RequestHeaders | Kind::RequestBody => request_body,
+            Kind::RequestTrailers => request_trailers,
+            Kind::ResponseHeaders => response_headers,
+            Kind::ResponseBody => response_body,
+            Kind::ResponseTrailers => response_trailers,
+        }
+    }
+
+    pub(super) fn put(&mut self, event: Event) {
+        *self.place(event.kind) = Some(event);
+    }
+
+    pub(super) fn get(&self, kind: Kind) -> Option<Event> {
+        let mut own = *self;
+        *own.place(kind)
+    }
+
+    pub(super) fn take(&mut self, kind: Kind) -> Option<Event> {
+        self.place(kind).take()
+    }
+
+    /// Takes the event that is to be served next.
+    pub(super) fn next(&mut self) -> Option<Event> {
+        let events = self.request.iter_mut().chain(&mut self.response);
+        events.into_iter().find_map(Option::take)
+    }
 }
 
 pub(super) struct Stream<F: HttpFilter> {
+    /// The configuration that it runs under.
+    pub(super) root: u32,
     pub(super) filter: Rc<F>,
     /// `None` while a callback of the stream has it.
     pub(super) state: Option<F::Stream>,
-    pub(super) request: Option<RequestCopy>,
+    pub(super) request: Option<HeaderList>,
     pub(super) standing: Standing,
 }
 
@@ -43,6 +108,9 @@ pub(super) enum Standing {
     Open,
     /// The filter has let it go: it passes.
     Finished,
+    /// A response came although the request is not let on: nothing more of the
+    /// request goes on.
+    Overtaken,
     /// A local reply is on its way, through the response's callbacks.
     Replied,
     /// It is broken off, or no reply could be sent: nothing of it goes on.
@@ -58,6 +126,7 @@ impl<F: HttpFilter> Default for Contexts<F> {
             roots: Vec::new(),
             newest: None,
             older: HashMap::new(),
+            pending: HashMap::new(),
             sweep_from: SWEEP_FROM,
         }
     }
@@ -65,7 +134,8 @@ impl<F: HttpFilter> Default for Contexts<F> {
 
 impl<F: HttpFilter> Contexts<F> {
     pub(super) fn add_root(&mut self, id: u32) {
-        self.roots.push(Root { id, filter: None });
+        let (filter, plugin) = (None, Plugin::default());
+        self.roots.push(Root { id, filter, plugin });
     }
 
     pub(super) fn remove_root(&mut self, id: u32) -> Option<Root<F>> {
@@ -84,8 +154,24 @@ impl<F: HttpFilter> Contexts<F> {
         self.roots.last()?.filter.clone()
     }
 
+    /// What a configuration asked of the host.
+    pub(super) fn plugin(&self, root: u32) -> Plugin {
+        let root = self.roots.iter().find(|known| known.id == root);
+        root.map(|root| root.plugin).unwrap_or_default()
+    }
+
+    /// A configuration that the host has.
+    pub(super) fn first_root(&self) -> Option<u32> {
+        self.roots.first().map(|root| root.id)
+    }
+
     /// Sets the filter of a configuration. `alone`: it replaces all others.
-    pub(super) fn set_filter(&mut self, root: u32, filter: Rc<F>, alone: bool) -> Former<F> {
+    pub(super) fn set_filter(
+        &mut self,
+        root: u32,
+        (filter, plugin): (Rc<F>, Plugin),
+        alone: bool,
+    ) -> Former<F> {
         let gone = if alone {
             std::mem::take(&mut self.roots)
         } else {
@@ -93,10 +179,11 @@ impl<F: HttpFilter> Contexts<F> {
         };
         let known = self.roots.iter_mut().find(|known| known.id == root);
         let replaced = if let Some(known) = known {
+            known.plugin = plugin;
             known.filter.replace(filter)
         } else {
-            let filter = Some(filter);
-            self.roots.push(Root { id: root, filter });
+            let (id, filter) = (root, Some(filter));
+            self.roots.push(Root { id, filter, plugin });
             None
         };
         (gone, replaced)
@@ -137,6 +224,22 @@ impl<F: HttpFilter> Contexts<F> {
             Some((_, stream)) => Some(stream),
             None => self.older.remove(&id),
         }
+    }
+
+    pub(super) fn pending(&mut self, id: u32) -> Option<&mut Pending<F>> {
+        self.pending.get_mut(&id)
+    }
+
+    pub(super) fn set_pending(&mut self, id: u32, pending: Pending<F>) -> Option<Pending<F>> {
+        self.pending.insert(id, pending)
+    }
+
+    pub(super) fn take_pending(&mut self, id: u32) -> Option<Pending<F>> {
+        self.pending.remove(&id)
+    }
+
+    pub(super) fn pending_len(&self) -> usize {
+        self.pending.len()
     }
 
     pub(super) fn len(&self) -> usize {

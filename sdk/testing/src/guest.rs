@@ -53,8 +53,12 @@ fn note(result: Result<Flow>) -> Result<Flow> {
 
 macro_rules! passed_on {
     ($($callback:ident($phase:ident);)*) => {
-        $(fn $callback(&self, stream: &mut Self::Stream, message: &mut $phase) -> Result<Flow> {
-            note(self.0.$callback(stream, message))
+        $(async fn $callback(
+            &self,
+            stream: &mut Self::Stream,
+            message: &mut $phase,
+        ) -> Result<Flow> {
+            note(self.0.$callback(stream, message).await)
         })*
     };
 }
@@ -62,6 +66,7 @@ macro_rules! passed_on {
 impl<F: HttpFilter> HttpFilter for Guest<F> {
     const NAME: &'static str = F::NAME;
     const CALLBACKS: Callbacks = F::CALLBACKS;
+    const AWAITS: Callbacks = F::AWAITS;
     type Config = F::Config;
     type Stream = F::Stream;
 
@@ -86,8 +91,8 @@ impl<F: HttpFilter> HttpFilter for Guest<F> {
         self.0.on_done(stream);
     }
 
-    fn on_tick(&self) {
-        self.0.on_tick();
+    async fn on_tick(&self) {
+        self.0.on_tick().await;
     }
 }
 
