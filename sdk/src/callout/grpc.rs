@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
 use prost::Message;
 
 use super::http::milliseconds;
@@ -95,13 +96,15 @@ impl GrpcRequest {
 
     /// Makes the call, and waits for its answer.
     ///
-    /// A call without a connection or an answer in time ends as gRPC has it, with
-    /// the status 14 (`UNAVAILABLE`) or 4 (`DEADLINE_EXCEEDED`, here
-    /// [`CalloutError::Timeout`]).
+    /// A call that finds no connection, or loses it, ends with the status 14
+    /// (`UNAVAILABLE`) or 13 (`INTERNAL`) as Envoy has it; one without an answer in
+    /// time is [`CalloutError::Timeout`].
     ///
     /// Host calls: one to send, one for the answer.
     pub async fn send<M: Message + Default>(&self) -> Result<M, CalloutError> {
-        const DEADLINE_EXCEEDED: u32 = 4;
+        if self.cluster.is_empty() {
+            return Err(CalloutError::Invalid("no cluster is named".to_owned()));
+        }
         let reactor = reactor::current().ok_or(CalloutError::Gone)?;
         let metadata = self
             .metadata
@@ -109,10 +112,18 @@ impl GrpcRequest {
             .map(|(name, value)| (name.as_str(), value.as_slice()));
         let metadata =
             headers::encode(metadata).map_err(|error| CalloutError::Invalid(error.to_string()))?;
+        // Envoy takes a cluster's plain name too, but one that happens to read as
+        // such a message aborts the process.
+        let upstream = GrpcService {
+            envoy_grpc: Some(EnvoyGrpc {
+                cluster_name: self.cluster.clone(),
+            }),
+        };
+        let upstream = upstream.encode_to_vec();
         let timeout = milliseconds(self.timeout);
         let answer = reactor.call(Protocol::Grpc, self.max_response_bytes, || {
             abi::grpc_call(
-                self.cluster.as_bytes(),
+                &upstream,
                 self.service.as_bytes(),
                 self.method.as_bytes(),
                 &metadata,
@@ -120,15 +131,81 @@ impl GrpcRequest {
                 timeout,
             )
         })?;
-        drop(metadata);
-        let arrived = answer.await.map_err(|error| match error {
-            CalloutError::Grpc {
-                status: DEADLINE_EXCEEDED,
-                ..
-            } => CalloutError::Timeout,
-            error => error,
-        })?;
-        M::decode(arrived.body.as_slice())
-            .map_err(|error| CalloutError::Malformed(error.to_string()))
+        drop((metadata, upstream));
+        match answer.await {
+            Ok(arrived) => M::decode(arrived.body.as_slice())
+                .map_err(|error| CalloutError::Malformed(error.to_string())),
+            Err(CalloutError::Grpc { status, message }) => Err(failure(status, &message)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// `envoy.config.core.v3.GrpcService`, as far as it is needed.
+#[derive(Clone, PartialEq, Message)]
+struct GrpcService {
+    #[prost(message, optional, tag = "1")]
+    envoy_grpc: Option<EnvoyGrpc>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct EnvoyGrpc {
+    #[prost(string, tag = "1")]
+    cluster_name: String,
+}
+
+/// The error of a call that ended with this status. The message is as the other
+/// side encoded it, with Envoy's own details behind it in braces, or those alone.
+fn failure(status: u32, message: &str) -> CalloutError {
+    let (message, details) = message
+        .strip_suffix('}')
+        .and_then(|message| message.rsplit_once('{'))
+        .unwrap_or(("", message));
+    if details == "response_timeout" {
+        return CalloutError::Timeout;
+    }
+    // Envoy's details are all there is to say of what it did itself.
+    let message = if message.is_empty() && details != "via_upstream" {
+        details
+    } else {
+        message
+    };
+    CalloutError::Grpc {
+        status,
+        message: percent_decode_str(message).decode_utf8_lossy().into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    fn message(status: u32, given: &str) -> String {
+        match failure(status, given) {
+            CalloutError::Grpc { message, .. } => message,
+            error => error.to_string(),
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn tells_the_other_sides_message_from_envoys_details() {
+        assert_eq!(message(7, "no%20way%21{via_upstream}"), "no way!");
+        assert_eq!(message(7, "{brace}{via_upstream}"), "{brace}");
+        assert_eq!(message(2, "via_upstream"), "");
+        assert_eq!(message(14, "no healthy upstream"), "no healthy upstream");
+        assert_eq!(message(13, ""), "");
+        assert_eq!(message(7, "%ff{via_upstream}"), "\u{fffd}");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_timeout_is_one_by_envoys_word_only() {
+        let envoys = "upstream request timeout{response_timeout}";
+        assert_eq!(failure(14, envoys), CalloutError::Timeout);
+        assert_ne!(
+            failure(14, "x{response_timeout}{via_upstream}"),
+            CalloutError::Timeout
+        );
     }
 }

@@ -143,6 +143,9 @@ impl HttpRequest {
     }
 
     fn encode(&self) -> Result<(Vec<u8>, Vec<u8>), CalloutError> {
+        if self.cluster.is_empty() {
+            return Err(CalloutError::Invalid("no cluster is named".to_owned()));
+        }
         if self.path.first() != Some(&b'/') {
             return Err(CalloutError::Invalid(
                 "the path does not start with `/`".to_owned(),

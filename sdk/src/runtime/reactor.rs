@@ -196,16 +196,20 @@ impl Reactor {
         send: impl FnOnce() -> Result<u32, HostError>,
     ) -> Result<Answered, CalloutError> {
         self.sending.set(self.sending.get().saturating_add(1));
-        let sent = send();
+        let token = send();
         self.sending.set(self.sending.get().saturating_sub(1));
-        let mut early = self.early.take();
-        let token = (protocol, sent.map_err(CalloutError::NotSent)?);
-        let arrived = early.iter().position(|(known, _)| *known == token);
-        let answer = arrived.map(|at| early.swap_remove(at).1);
-        // What is left is the answer to a callout that another one is nested in.
-        if self.sending.get() > 0 {
-            self.early.borrow_mut().extend(early);
-        }
+        let token = token.map(|token| (protocol, token));
+        let answer = {
+            let mut early = self.early.borrow_mut();
+            let arrived = early.iter().position(|(known, _)| token == Ok(*known));
+            let answer = arrived.map(|at| early.swap_remove(at).1);
+            // What is left may answer a callout that this one is nested in.
+            if self.sending.get() == 0 {
+                early.clear();
+            }
+            answer
+        };
+        let token = token.map_err(CalloutError::NotSent)?;
         let call = Rc::new(Call {
             limit,
             answer: RefCell::new(answer),
