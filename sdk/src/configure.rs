@@ -15,8 +15,10 @@ use crate::metrics::{Counter, Gauge, Histogram};
 pub struct Configure {
     prefix: String,
     failures: Vec<HostError>,
-    tick_period: Option<u32>,
+    tick_period: Option<Duration>,
     holds_headers: bool,
+    /// Whether it is for one of a suite's filters: they tick together.
+    is_member: bool,
 }
 
 impl Configure {
@@ -26,7 +28,22 @@ impl Configure {
             failures: Vec::new(),
             tick_period: None,
             holds_headers: false,
+            is_member: false,
         }
+    }
+
+    /// For one of a suite's filters.
+    pub(crate) fn member(&self, filter: &str) -> Self {
+        let mut own = Self::new(filter);
+        own.holds_headers = self.holds_headers;
+        own.is_member = true;
+        own
+    }
+
+    /// Takes over what one of a suite's filters asked for.
+    pub(crate) fn join(&mut self, member: Self) {
+        self.failures.extend(member.failures);
+        self.holds_headers |= member.holds_headers;
     }
 
     /// Puts another word than the filter's name before the metrics defined from
@@ -58,9 +75,11 @@ impl Configure {
     pub fn tick_every(&mut self, period: Duration) {
         let milliseconds = u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
         let milliseconds = milliseconds.max(1);
-        let set = abi::set_tick_period(milliseconds);
-        self.take(set);
-        self.tick_period = Some(milliseconds);
+        self.tick_period = Some(Duration::from_millis(milliseconds.into()));
+        if !self.is_member {
+            let set = abi::set_tick_period(milliseconds);
+            self.take(set);
+        }
     }
 
     /// Says that the plugin's Envoy configuration has
@@ -77,7 +96,7 @@ impl Configure {
         self.holds_headers = allowed;
     }
 
-    pub(crate) fn tick_period(&self) -> Option<u32> {
+    pub(crate) fn tick_period(&self) -> Option<Duration> {
         self.tick_period
     }
 

@@ -133,6 +133,14 @@ pub enum Error {
     /// A callout came to nothing.
     #[error(transparent)]
     Callout(#[from] CalloutError),
+    /// An error of one of a suite's filters.
+    #[error("`{filter}`: {error}")]
+    InFilter {
+        /// The filter's name.
+        filter: &'static str,
+        /// What went wrong in it.
+        error: Box<Error>,
+    },
     /// Anything else. The text goes to the log: it holds no secrets.
     #[error("{0}")]
     Other(Cow<'static, str>),
@@ -142,6 +150,23 @@ impl Error {
     /// An error with this text, which will be logged: keep secrets out of it.
     pub fn other(text: impl Into<Cow<'static, str>>) -> Self {
         Self::Other(text.into())
+    }
+
+    /// The error, as one of this filter's.
+    pub(crate) fn of(self, filter: &'static str) -> Self {
+        Self::InFilter {
+            filter,
+            error: Box::new(self),
+        }
+    }
+
+    /// Whether it is a body's size that is at fault.
+    pub(crate) fn is_body_too_large(&self) -> bool {
+        match self {
+            Self::BodyTooLarge { .. } => true,
+            Self::InFilter { error, .. } => error.is_body_too_large(),
+            _ => false,
+        }
     }
 }
 

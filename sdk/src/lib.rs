@@ -108,6 +108,7 @@ pub mod reply;
 pub mod resilience;
 pub mod runtime;
 pub mod shared;
+pub mod suite;
 
 pub use callout::spawn;
 pub use configure::Configure;
@@ -120,3 +121,4 @@ pub use phase::{
     StreamLog,
 };
 pub use reply::{GrpcStatus, LocalReply};
+pub use suite::Suite;

@@ -39,6 +39,24 @@ thread_local! {
     static LEVEL: Cell<LevelFilter> = const { Cell::new(LevelFilter::Off) };
 }
 
+/// Puts a filter's name on log lines, until dropped.
+pub(crate) struct Named {
+    outer: &'static str,
+}
+
+impl Named {
+    pub(crate) fn enter(name: &'static str) -> Self {
+        let outer = FILTER.replace(name);
+        Self { outer }
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        FILTER.set(self.outer);
+    }
+}
+
 struct Logger;
 
 /// Makes `log`'s macros and panics write to the host. Safe to repeat.

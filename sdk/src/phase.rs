@@ -72,9 +72,11 @@ macro_rules! whole_body {
         /// Where they do not, they go on when this is first awaited: they can be
         /// read after it, and no longer changed.
         ///
-        /// Envoy holds the body, within the limits of its own
-        /// (`per_connection_buffer_limit_bytes`, 1 MiB by default), past which it
-        /// answers 413 or 500 by itself. Host calls: one for headers that were
+        /// Envoy holds the body, within limits of its own
+        /// (`per_connection_buffer_limit_bytes`, or `request_body_buffer_limit` of the
+        /// route), past which it answers 413 or 500 by itself; where headers that do
+        /// not wait were held by a callout before, it then waits until it times out.
+        /// Have `max_bytes` below that limit. Host calls: one for headers that were
         /// not read before, and one that copies the body into the module (about
         /// 35 µs a MB).
         pub async fn buffer_body(&mut self, max_bytes: usize) -> Result<Vec<u8>> {
@@ -130,6 +132,30 @@ macro_rules! whole_body {
             abi::set_buffer(BufferType::$buffer, 0, inbox.size(), bytes)?;
             inbox.replaced(inbox.size(), bytes.len());
             Ok(())
+        }
+
+        /// Whether the body was given since it was left.
+        pub(crate) fn has_taken_body(&self) -> bool {
+            self.inbox.as_ref().is_some_and(|inbox| inbox.is_taken())
+        }
+
+        /// Has the body given to other callbacks, as if it had not been asked for.
+        pub(crate) fn leave_body(&self) {
+            if let Some(inbox) = &self.inbox {
+                inbox.set_taken(false);
+            }
+        }
+
+        /// Has no other callback get the body.
+        pub(crate) fn take_body(&self) {
+            if let Some(inbox) = &self.inbox {
+                inbox.set_taken(true);
+            }
+        }
+
+        /// The body, if all of it is here.
+        pub(crate) fn whole_body(&self) -> Option<Rc<Inbox>> {
+            self.inbox.clone().filter(|inbox| inbox.is_complete())
         }
 
         /// Takes the body's length out of the headers, so that the callbacks for
@@ -371,6 +397,23 @@ macro_rules! body {
             pub(crate) fn with_inbox(mut self, inbox: Rc<Inbox>) -> Self {
                 self.inbox = Some(inbox);
                 self
+            }
+
+            /// The same body as another piece's.
+            pub(crate) fn with_inbox_of(mut self, other: &Self) -> Self {
+                self.inbox.clone_from(&other.inbox);
+                self
+            }
+
+            /// Where the piece starts in what the host holds.
+            pub(crate) fn start(&self) -> usize {
+                self.piece.offset
+            }
+
+            /// Other pieces of the same body have been replaced: the host holds this
+            /// many bytes of it now.
+            pub(crate) fn resize_to(&mut self, end: usize) {
+                self.piece.size = end.saturating_sub(self.piece.offset);
             }
 
             /// Where the piece ends in what the host holds.

@@ -529,7 +529,7 @@ impl<F: HttpFilter> Runtime<F> {
 
     #[cold]
     fn refuse(&self, id: u32, error: &Error, phase: Phase) -> u32 {
-        if let Error::BodyTooLarge { .. } = error {
+        if error.is_body_too_large() {
             log::info!(error:%; "the body is refused");
             let status = if phase == Phase::Request { 413 } else { 502 };
             let reply = LocalReply::new(status)

@@ -231,6 +231,16 @@ impl ConfigErrors {
         self.push(error);
     }
 
+    /// The errors of a document that stands at this place of another.
+    pub(crate) fn under(mut self, location: ValuePointerRef<'_>) -> Self {
+        let outer = segments_of(location);
+        for error in &mut self.errors {
+            error.segments = [outer.as_slice(), &error.segments].concat();
+            error.path = path_of(&error.segments);
+        }
+        self
+    }
+
     /// These errors and those.
     #[must_use]
     pub fn merge(mut self, other: Self) -> Self {

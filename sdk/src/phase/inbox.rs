@@ -76,6 +76,15 @@ impl Inbox {
         self.taken.get()
     }
 
+    pub(crate) fn set_taken(&self, taken: bool) {
+        self.taken.set(taken);
+    }
+
+    /// Whether nothing of the body is to come.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.complete.get()
+    }
+
     /// Waits for the whole body, or more than `limit` bytes of it.
     pub(crate) fn whole(self: Rc<Self>, limit: usize) -> Whole {
         Whole { inbox: self, limit }

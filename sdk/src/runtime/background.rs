@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use hashbrown::HashMap;
 
@@ -17,8 +18,6 @@ const TIMER_PERIOD: u32 = 10;
 
 /// Nanoseconds by which a tick may come early.
 const MAX_EARLY: u64 = 5_000_000;
-
-const NANOSECONDS_A_MILLISECOND: u64 = 1_000_000;
 
 #[derive(Default)]
 pub(super) struct Background {
@@ -51,10 +50,9 @@ impl Background {
         self.jobs.borrow().contains_key(&job)
     }
 
-    /// Whether a tick is due for a filter that wants one every `period`
-    /// milliseconds.
-    fn is_due(&self, root: u32, period: u32, now: u64) -> bool {
-        let period = u64::from(period).saturating_mul(NANOSECONDS_A_MILLISECOND);
+    /// Whether a tick is due for a filter that wants one every `period`.
+    fn is_due(&self, root: u32, period: Duration, now: u64) -> bool {
+        let period = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX);
         let early = MAX_EARLY.min(period / 2);
         let mut ticks = self.ticks.borrow_mut();
         let ticks = ticks.entry(root).or_default();
@@ -236,8 +234,9 @@ impl<F: HttpFilter> Runtime<F> {
         }
     }
 
+    /// Milliseconds between the filter's own ticks.
     fn tick_period(&self, root: u32) -> Option<u32> {
         let contexts = self.contexts.try_borrow().ok()?;
-        contexts.plugin(root).tick_period
+        u32::try_from(contexts.plugin(root).tick_period?.as_millis()).ok()
     }
 }

@@ -4,6 +4,7 @@
 //! gives back, for the caller to drop where a `Drop` may do as it likes.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use hashbrown::HashMap;
 
@@ -36,8 +37,8 @@ pub(super) struct Root<F> {
 /// What a configuration asked of the host.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Plugin {
-    /// Milliseconds between the filter's ticks.
-    pub(super) tick_period: Option<u32>,
+    /// The time between the filter's ticks.
+    pub(super) tick_period: Option<Duration>,
     /// Whether headers can wait for the body.
     pub(super) holds_headers: bool,
 }
@@ -73,11 +74,6 @@ impl Later {
 
     pub(super) fn put(&mut self, event: Event) {
         *self.place(event.kind) = Some(event);
-    }
-
-    pub(super) fn get(&self, kind: Kind) -> Option<Event> {
-        let mut own = *self;
-        *own.place(kind)
     }
 
     pub(super) fn take(&mut self, kind: Kind) -> Option<Event> {

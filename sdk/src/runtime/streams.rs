@@ -451,11 +451,13 @@ impl<F: HttpFilter> Runtime<F> {
         exists
     }
 
+    /// How a stream stands. Of one that is gone nothing may be said to the host:
+    /// it may be deleted within the very call that answers it.
     fn standing(&self, id: u32) -> Standing {
         match self.contexts.try_borrow_mut() {
             Ok(mut contexts) => contexts
                 .get_mut(id)
-                .map_or(Standing::Open, |stream| stream.standing),
+                .map_or(Standing::Broken, |stream| stream.standing),
             Err(_) => Standing::Broken,
         }
     }

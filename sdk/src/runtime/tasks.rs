@@ -73,10 +73,6 @@ impl Kind {
     pub(super) const fn is_body(self) -> bool {
         matches!(self, Self::RequestBody | Self::ResponseBody)
     }
-
-    pub(super) const fn is_trailers(self) -> bool {
-        matches!(self, Self::RequestTrailers | Self::ResponseTrailers)
-    }
 }
 
 /// A part of a message that has arrived.
