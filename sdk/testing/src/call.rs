@@ -174,6 +174,7 @@ pub(crate) mod status {
     pub(crate) const NOT_FOUND: u32 = 1;
     pub(crate) const BAD_ARGUMENT: u32 = 2;
     pub(crate) const SERIALIZATION_FAILURE: u32 = 3;
+    pub(crate) const PARSE_FAILURE: u32 = 4;
     pub(crate) const EMPTY: u32 = 7;
     pub(crate) const CAS_MISMATCH: u32 = 8;
     pub(crate) const INTERNAL_FAILURE: u32 = 10;
@@ -193,6 +194,9 @@ pub enum Callback {
     ResponseHeaders,
     ResponseBody,
     ResponseTrailers,
+    HttpCallResponse,
+    GrpcReceive,
+    GrpcClose,
     Log,
     Done,
     Delete,
@@ -211,10 +215,34 @@ impl Callback {
             Self::ResponseHeaders => "proxy_on_response_headers",
             Self::ResponseBody => "proxy_on_response_body",
             Self::ResponseTrailers => "proxy_on_response_trailers",
+            Self::HttpCallResponse => "proxy_on_http_call_response",
+            Self::GrpcReceive => "proxy_on_grpc_receive",
+            Self::GrpcClose => "proxy_on_grpc_close",
             Self::Log => "proxy_on_log",
             Self::Done => "proxy_on_done",
             Self::Delete => "proxy_on_delete",
         }
+    }
+
+    /// Whether it shows a part of a message, which its result lets go on.
+    pub(crate) fn is_of_message(self) -> bool {
+        matches!(
+            self,
+            Self::RequestHeaders
+                | Self::RequestBody
+                | Self::RequestTrailers
+                | Self::ResponseHeaders
+                | Self::ResponseBody
+                | Self::ResponseTrailers
+        )
+    }
+
+    /// Whether it tells the answer to a callout.
+    pub fn is_answer(self) -> bool {
+        matches!(
+            self,
+            Self::HttpCallResponse | Self::GrpcReceive | Self::GrpcClose
+        )
     }
 }
 
@@ -233,6 +261,9 @@ pub struct Made {
     pub callback: Callback,
     /// The context that the callback was about.
     pub context: u32,
+    /// The context that the call was about: another one where the guest has
+    /// said so (`proxy_set_effective_context`).
+    pub effective: u32,
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use legation::{
 
 use crate::allocations;
 use crate::call::Callback;
-use crate::machine::{self, Verdict};
+use crate::machine::{self, Telling, Verdict};
 
 /// The door by which the host enters the filter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub enum Door {
 #[derive(Debug)]
 pub struct Guest<F>(F);
 
-fn note(result: Result<Flow>) -> Result<Flow> {
+fn note(callback: &str, result: Result<Flow>) -> Result<Flow> {
     let _scope = allocations::by_host();
     let verdict = match &result {
         Err(_) => Verdict::Failure,
@@ -43,7 +43,10 @@ fn note(result: Result<Flow>) -> Result<Flow> {
         Ok(_) => return result,
     };
     if let Some(machine) = machine::current() {
-        machine.verdict.set(Some(verdict));
+        if callback.starts_with("on_request") {
+            let context = machine.state.borrow().context();
+            machine.verdicts.borrow_mut().push((context, verdict));
+        }
         if let Err(error) = &result {
             machine.failures.borrow_mut().push(error.to_string());
         }
@@ -58,7 +61,7 @@ macro_rules! passed_on {
             stream: &mut Self::Stream,
             message: &mut $phase,
         ) -> Result<Flow> {
-            note(self.0.$callback(stream, message).await)
+            note(stringify!($callback), self.0.$callback(stream, message).await)
         })*
     };
 }
@@ -101,9 +104,13 @@ impl<F: HttpFilter> HttpFilter for Guest<F> {
 pub(crate) struct Entry {
     pub(crate) callback: Callback,
     pub(crate) context: u32,
-    /// The root of a new context, or a count or size.
+    /// The root of a new context, or a count, size or status.
     pub(crate) number: usize,
     pub(crate) end: bool,
+    /// Of an answer, its callout's number and the sizes of body and trailers.
+    pub(crate) token: u32,
+    pub(crate) body: usize,
+    pub(crate) trailers: usize,
 }
 
 impl Entry {
@@ -113,6 +120,29 @@ impl Entry {
             context,
             number: 0,
             end: false,
+            token: 0,
+            body: 0,
+            trailers: 0,
+        }
+    }
+
+    /// The callback that tells an answer.
+    pub(crate) fn telling(root: u32, token: u32, telling: &Telling) -> Self {
+        let (callback, number, body, trailers) = match *telling {
+            Telling::Response {
+                headers,
+                body,
+                trailers,
+            } => (Callback::HttpCallResponse, headers, body, trailers),
+            Telling::Receive { size } => (Callback::GrpcReceive, size, 0, 0),
+            Telling::Close { status } => (Callback::GrpcClose, status as usize, 0, 0),
+        };
+        Self {
+            number,
+            token,
+            body,
+            trailers,
+            ..Self::new(callback, root)
         }
     }
 
@@ -129,6 +159,9 @@ impl Entry {
             Callback::ResponseHeaders => Callbacks::RESPONSE_HEADERS,
             Callback::ResponseBody => Callbacks::RESPONSE_BODY,
             Callback::ResponseTrailers => Callbacks::RESPONSE_TRAILERS,
+            Callback::HttpCallResponse | Callback::GrpcReceive | Callback::GrpcClose => {
+                Callbacks::ANSWERS
+            }
             Callback::Log => Callbacks::LOG,
             Callback::Done => Callbacks::DONE,
         })
@@ -136,9 +169,9 @@ impl Entry {
 
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "contexts are numbers of 32 bits"
+        reason = "contexts and statuses are numbers of 32 bits"
     )]
-    fn root(&self) -> u32 {
+    fn short(&self) -> u32 {
         self.number as u32
     }
 
@@ -146,7 +179,7 @@ impl Entry {
     pub(crate) fn call<F: HttpFilter>(&self, runtime: &Runtime<F>) -> u32 {
         let id = self.context;
         match self.callback {
-            Callback::ContextCreate => runtime.on_context_create(id, self.root()),
+            Callback::ContextCreate => runtime.on_context_create(id, self.short()),
             Callback::Configure => return runtime.on_configure(id, self.number).into(),
             Callback::Tick => runtime.on_tick(id),
             Callback::RequestHeaders => return runtime.on_request_headers(id, self.end),
@@ -155,6 +188,11 @@ impl Entry {
             Callback::ResponseHeaders => return runtime.on_response_headers(id, self.end),
             Callback::ResponseBody => return runtime.on_response_body(id, self.number, self.end),
             Callback::ResponseTrailers => return runtime.on_response_trailers(id),
+            Callback::HttpCallResponse => {
+                runtime.on_http_call_response(id, self.token, self.number, self.body, self.trailers)
+            }
+            Callback::GrpcReceive => runtime.on_grpc_receive(id, self.token, self.number),
+            Callback::GrpcClose => runtime.on_grpc_close(id, self.token, self.short()),
             Callback::Log => runtime.on_log(id),
             Callback::Done => return runtime.on_done(id).into(),
             Callback::Delete => runtime.on_delete(id),
@@ -171,7 +209,7 @@ impl Entry {
         // callbacks, which the host keeps.
         unsafe {
             match self.callback {
-                Callback::ContextCreate => proxy_on_context_create(id, self.root()),
+                Callback::ContextCreate => proxy_on_context_create(id, self.short()),
                 Callback::Configure => return proxy_on_configure(id, self.number).into(),
                 Callback::Tick => proxy_on_tick(id),
                 Callback::RequestHeaders => {
@@ -184,6 +222,8 @@ impl Entry {
                 }
                 Callback::ResponseBody => return proxy_on_response_body(id, self.number, self.end),
                 Callback::ResponseTrailers => return proxy_on_response_trailers(id, self.number),
+                // A filter that makes callouts refuses to be entered here.
+                Callback::HttpCallResponse | Callback::GrpcReceive | Callback::GrpcClose => {}
                 Callback::Log => proxy_on_log(id),
                 Callback::Done => return proxy_on_done(id).into(),
                 Callback::Delete => proxy_on_delete(id),

@@ -1,10 +1,12 @@
 //! A mock host with a filter in it.
 
+mod callouts;
+mod time;
+
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use legation::HttpFilter;
 use legation::runtime::Runtime;
@@ -13,12 +15,14 @@ use crate::call::{Answer, Call, Callback, Made};
 use crate::exchange::{Exchange, Upstream};
 use crate::guest::{Door, Entry, Guest};
 use crate::log::LogLine;
-use crate::machine::{HttpCall, Machine, RootState};
+use crate::machine::{After, Machine, RootState};
 use crate::message::{AttributeValue, Request};
-use crate::stream::Stream;
+use crate::stream::{Road, Stream, Way};
 
 /// Envoy's default for a connection, and what a filter may hold of a body.
 const BUFFER_LIMIT: usize = 1024 * 1024;
+/// What a callback that was stopped by a local reply comes to.
+const STOP: u32 = 1;
 
 /// A worker with a filter in it: the filter's real code, linked natively,
 /// between a client and an upstream that a test plays.
@@ -30,6 +34,9 @@ pub struct Host<F: HttpFilter> {
     pub(crate) runtime: Rc<Runtime<Guest<F>>>,
     pub(crate) door: Cell<Door>,
     pub(crate) buffer_limit: Cell<usize>,
+    pub(crate) allows_stop_iteration: Cell<bool>,
+    /// How far the streams have come that are not over.
+    pub(crate) ways: RefCell<HashMap<u32, Rc<RefCell<Way>>>>,
     newest: Cell<Option<Root>>,
     environment: RefCell<Option<BTreeMap<String, String>>>,
 }
@@ -80,11 +87,16 @@ impl From<Vec<u8>> for Configuration {
 
 impl<F: HttpFilter> Default for Host<F> {
     fn default() -> Self {
+        let machine = Machine::new(F::NAME);
+        let runtime = Rc::default();
+        machine.tell_through(&runtime);
         Self {
-            machine: Machine::new(F::NAME),
-            runtime: Rc::default(),
+            machine,
+            runtime,
             door: Cell::default(),
             buffer_limit: Cell::new(BUFFER_LIMIT),
+            allows_stop_iteration: Cell::new(false),
+            ways: RefCell::default(),
             newest: Cell::new(None),
             environment: RefCell::default(),
         }
@@ -145,7 +157,11 @@ impl<F: HttpFilter> Host<F> {
     pub fn unload(&self, root: Root) {
         self.enter(Entry::new(Callback::Done, root.0));
         self.enter(Entry::new(Callback::Delete, root.0));
-        self.state().roots.remove(&root.0);
+        {
+            let mut state = self.state();
+            state.roots.remove(&root.0);
+            state.callouts.forget(root.0);
+        }
         if self.newest.get() == Some(root) {
             let left = self.state().roots.keys().next_back().copied();
             self.newest.set(left.map(Root));
@@ -190,24 +206,6 @@ impl<F: HttpFilter> Host<F> {
         Stream::start(self, root, request)
     }
 
-    /// Makes a tick, of the configuration loaded last.
-    #[track_caller]
-    pub fn tick(&self) {
-        self.tick_on(self.root());
-    }
-
-    /// Makes a tick of a configuration.
-    pub fn tick_on(&self, root: Root) {
-        self.enter(Entry::new(Callback::Tick, root.0));
-    }
-
-    /// The period that a configuration has set for its ticks.
-    pub fn tick_period(&self, root: Root) -> Option<Duration> {
-        let state = self.state();
-        let period = state.roots.get(&root.0)?.tick_period?;
-        Some(Duration::from_millis(period.into()))
-    }
-
     /// The door by which the filter is entered from here on. Choose it before a
     /// configuration is loaded.
     pub fn enter_by(&self, door: Door) {
@@ -225,22 +223,6 @@ impl<F: HttpFilter> Host<F> {
         self.state().log_level = level;
     }
 
-    /// Sets the clock.
-    pub fn set_time(&self, time: SystemTime) {
-        let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.state().now = u64::try_from(since_1970.as_nanos()).unwrap_or(u64::MAX);
-    }
-
-    /// What the clock shows. It moves only when told to.
-    pub fn time(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_nanos(self.state().now)
-    }
-
-    /// Lets time go by.
-    pub fn advance(&self, by: Duration) {
-        self.set_time(self.time() + by);
-    }
-
     /// Gives an attribute of every request this value; see
     /// [`Request::attribute`].
     pub fn set_attribute(&self, path: &str, value: impl Into<AttributeValue>) {
@@ -251,6 +233,13 @@ impl<F: HttpFilter> Host<F> {
     /// How much of a body the filter may hold before the host answers 413.
     pub fn set_buffer_limit(&self, bytes: usize) {
         self.buffer_limit.set(bytes);
+    }
+
+    /// `allow_on_headers_stop_iteration` of the filter's configuration: whether
+    /// a filter may have headers wait and see the body meanwhile. Unset, as in
+    /// Envoy, the body waits too.
+    pub fn set_allow_on_headers_stop_iteration(&self, allow: bool) {
+        self.allows_stop_iteration.set(allow);
     }
 
     /// Gives the host a foreign function. An error is the status it answers.
@@ -338,11 +327,6 @@ impl<F: HttpFilter> Host<F> {
             .unwrap_or_default()
     }
 
-    /// The HTTP callouts that the filter has asked for.
-    pub fn http_calls(&self) -> Vec<HttpCall> {
-        self.state().callouts.clone()
-    }
-
     /// How many streams the filter remembers.
     pub fn streams(&self) -> usize {
         self.runtime.streams()
@@ -357,12 +341,25 @@ impl<F: HttpFilter> Host<F> {
         call: impl FnOnce(&Runtime<Guest<F>>) -> T,
     ) -> T {
         let runtime = Rc::clone(&self.runtime);
-        self.machine
-            .enter(context, callback, move || call(&runtime))
+        let result = self
+            .machine
+            .enter(context, callback, move || call(&runtime));
+        self.returned();
+        result
     }
 
-    /// Makes a callback if the module exports it.
+    /// Makes a callback if the module exports it, and does what it has left to
+    /// do. What it returned, or what the host makes of it.
     pub(crate) fn enter(&self, entry: Entry) -> Option<u32> {
+        let action = self.make(entry)?;
+        let stopped = self.returned();
+        Some(match action {
+            _ if stopped && entry.callback.is_of_message() => STOP,
+            action => action,
+        })
+    }
+
+    fn make(&self, entry: Entry) -> Option<u32> {
         let door = self.door.get();
         if door == Door::Pruned && !entry.is_exported(Runtime::<Guest<F>>::CALLBACKS) {
             return None;
@@ -372,6 +369,28 @@ impl<F: HttpFilter> Host<F> {
             Door::Pruned => entry.call(runtime),
             Door::Dispatcher => entry.dispatch(runtime),
         }))
+    }
+
+    /// Does what callbacks have left to do, unless one is running. Whether the
+    /// last one was stopped by a local reply.
+    fn returned(&self) -> bool {
+        if !self.machine.is_idle() {
+            return false;
+        }
+        let stopped = std::mem::take(&mut self.state().stopped);
+        loop {
+            let next = self.state().after.pop_front();
+            match next {
+                None => return stopped,
+                Some(After::Tell(answered)) => self.tell(&answered),
+                Some(After::Act(id, action)) => {
+                    let way = self.ways.borrow().get(&id).cloned();
+                    if let Some(way) = way {
+                        Road::new(self, id, way).act(action);
+                    }
+                }
+            }
+        }
     }
 
     pub(crate) fn new_context(&self) -> u32 {

@@ -55,6 +55,8 @@
 //!
 //! - [`Host`] is a worker with the filter in it: configurations, exchanges,
 //!   ticks, the clock, metrics, the log. [`Stream`] is an exchange step by step.
+//! - [`Callout`] is what a cluster says to a callout. An exchange waits for it;
+//!   step by step, a test says when it comes.
 //! - [`allocations`] counts what a filter allocates.
 //! - [`Answer`] is what a host may be made to say that Envoy would not;
 //!   [`chaos`] has it say anything at all.
@@ -64,7 +66,9 @@
 //! The host does what Envoy 1.40.0 was seen to do, also where that is odd: a
 //! filter loses sight of headers once it has let them go on; a stream ends with
 //! its log, then done, then delete; a header that Envoy keeps as one value is
-//! joined by commas.
+//! joined by commas; the answer to a callout is told to the configuration, not
+//! to the stream, and comes also when that is over; a local reply for one stream
+//! stops the callback that runs, of whatever stream that is.
 //!
 //! One thing differs natively: the levels of the `log` crate are one for the
 //! process, and tests are threads. So a log line's arguments are evaluated, and
@@ -75,6 +79,7 @@
 pub mod allocations;
 mod abi;
 mod call;
+mod callout;
 pub mod chaos;
 mod exchange;
 mod guest;
@@ -89,11 +94,11 @@ mod stream;
 
 pub use allocations::Allocations;
 pub use call::{Answer, Call, Callback, HOST_CALLS, Made};
+pub use callout::{Callout, GrpcCall, HttpCall, PendingCallout};
 pub use exchange::{Calls, Exchange, Outcome, Upstream};
 pub use guest::{Door, Guest};
 pub use headers::HeaderList;
 pub use host::{Configuration, Host, Pending, Refused, Root};
 pub use log::LogLine;
-pub use machine::HttpCall;
 pub use message::{AttributeValue, Message, Request, Response};
 pub use stream::{Progress, Stream};

@@ -11,7 +11,7 @@ pub struct LogLine {
     pub level: u32,
     /// The line.
     pub text: String,
-    /// The context of the callback that wrote it.
+    /// The context that it was written about.
     pub context: u32,
 }
 

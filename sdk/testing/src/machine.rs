@@ -2,27 +2,31 @@
 //! does. As measured on Envoy 1.40.0.
 
 mod attributes;
+mod callouts;
 mod metrics;
 mod script;
 mod shared;
 mod stream;
 
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
+
+use legation::HttpFilter;
+use legation::runtime::Runtime;
 
 use crate::allocations::{self, Allocations};
 use crate::call::{Answer, Call, Callback, Made, Served, Shape, status};
-use crate::guest::Entry;
-use crate::headers::{self, HeaderList, Kind};
+use crate::guest::{Entry, Guest};
+use crate::headers::{self, HeaderList};
 use crate::log::LogLine;
 
+pub(crate) use callouts::{Answered, Callouts, Telling, Told};
 pub(crate) use metrics::Metrics;
 pub(crate) use script::Script;
 pub(crate) use shared::{Queues, SharedData};
 pub(crate) use stream::{
-    Action, Direction, LocalReply, REQUEST_HEADERS, REQUEST_TRAILERS, RESPONSE_HEADERS,
-    RESPONSE_TRAILERS, StreamState,
+    Action, Direction, LocalReply, REQUEST_HEADERS, RESPONSE_HEADERS, StreamState,
 };
 
 /// 2024-01-01T00:00:00Z, in nanoseconds since 1970.
@@ -35,9 +39,10 @@ pub(crate) trait Disturb {
 
     fn entered(&self, entry: &Entry);
 
-    fn returned(&self, entry: &Entry, verdict: Option<Verdict>, action: u32);
+    fn returned(&self, entry: &Entry, verdicts: Vec<(u32, Verdict)>, action: u32);
 }
 
+type Tell = Rc<dyn Fn(&Rc<Machine>, &Answered)>;
 type Foreign = Rc<dyn Fn(&[u8]) -> Result<Vec<u8>, u32>>;
 
 /// One worker's VM.
@@ -45,9 +50,12 @@ pub(crate) struct Machine {
     pub(crate) state: RefCell<State>,
     pub(crate) script: RefCell<Script>,
     disturb: RefCell<Option<Rc<dyn Disturb>>>,
-    /// What the guest said in the callback that is running.
-    pub(crate) verdict: Cell<Option<Verdict>>,
+    /// What the guest said of requests in the callback that is running, by
+    /// stream: more than one where callbacks wait.
+    pub(crate) verdicts: RefCell<Vec<(u32, Verdict)>>,
     pub(crate) failures: RefCell<Vec<String>>,
+    /// Hands an answer over in the midst of a host call.
+    pub(crate) tell: RefCell<Option<Tell>>,
 }
 
 /// How a callback of a filter ended, before the SDK made a number of it.
@@ -71,7 +79,12 @@ pub(crate) struct State {
     pub(crate) now: u64,
     pub(crate) attributes: HashMap<Vec<u8>, Vec<u8>>,
     pub(crate) foreign: HashMap<Vec<u8>, Foreign>,
-    pub(crate) callouts: Vec<HttpCall>,
+    pub(crate) callouts: Callouts,
+    /// What is left to do when the callback that is running has returned.
+    pub(crate) after: VecDeque<After>,
+    /// A local reply was asked for in this callback, of whatever stream: what
+    /// the callback returns is a stop.
+    pub(crate) stopped: bool,
     pub(crate) calls: Vec<Made>,
     pub(crate) allocations: Vec<(u32, Callback, Allocations)>,
     plugin_name: String,
@@ -82,25 +95,22 @@ pub(crate) struct State {
 pub(crate) struct RootState {
     pub(crate) configuration: Vec<u8>,
     pub(crate) tick_period: Option<u32>,
+    pub(crate) next_tick: Option<u64>,
 }
 
-/// An HTTP callout that the filter asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HttpCall {
-    /// The context that asked.
-    pub context: u32,
-    /// The number that the answer will bear.
-    pub token: u32,
-    /// The cluster.
-    pub upstream: Vec<u8>,
-    /// The request's headers.
-    pub headers: HeaderList,
-    /// The request's body.
-    pub body: Vec<u8>,
-    /// The request's trailers.
-    pub trailers: HeaderList,
-    /// How long it may take, in milliseconds.
-    pub timeout: u32,
+/// What the host does once the callback has returned.
+#[derive(Debug, Clone)]
+pub(crate) enum After {
+    Act(u32, Action),
+    Tell(Answered),
+}
+
+impl RootState {
+    /// Has the next tick come a period from now.
+    pub(crate) fn set_timer(&mut self, now: u64) {
+        let period = self.tick_period.map(|period| u64::from(period) * 1_000_000);
+        self.next_tick = period.map(|period| now.saturating_add(period));
+    }
 }
 
 struct Running {
@@ -138,8 +148,9 @@ impl Machine {
             state: RefCell::new(state),
             script: RefCell::default(),
             disturb: RefCell::default(),
-            verdict: Cell::new(None),
+            verdicts: RefCell::default(),
             failures: RefCell::default(),
+            tell: RefCell::default(),
         })
     }
 
@@ -148,11 +159,11 @@ impl Machine {
         if let Some(disturb) = self.disturb() {
             disturb.entered(&entry);
         }
-        let outer = self.verdict.replace(None);
+        let outer = self.verdicts.take();
         let action = self.enter(entry.context, entry.callback, guest);
-        let verdict = self.verdict.replace(outer);
+        let verdicts = self.verdicts.replace(outer);
         if let Some(disturb) = self.disturb() {
-            disturb.returned(&entry, verdict, action);
+            disturb.returned(&entry, verdicts, action);
         }
         action
     }
@@ -173,11 +184,17 @@ impl Machine {
         };
         let spent = allocations::total() - before;
         let mut state = self.state.borrow_mut();
-        state.allocations.push((context, callback, spent));
+        // An answer is made to a configuration, and about a stream.
+        let about = if callback.is_answer() {
+            state.context()
+        } else {
+            context
+        };
+        state.allocations.push((about, callback, spent));
         result
     }
 
-    fn call(&self, call: &Call<'_>) -> Served {
+    fn call(self: &Rc<Self>, call: &Call<'_>) -> Served {
         self.state.borrow_mut().note(call);
         if let Some(disturb) = self.disturb() {
             return disturb.answer(self, call);
@@ -221,11 +238,52 @@ impl Machine {
                 Some(Err(status)) => Served::status(status),
             };
         }
-        self.state.borrow_mut().serve(call)
+        let Some(asked) = callouts::ask(&self.state, call) else {
+            return self.state.borrow_mut().serve(call);
+        };
+        if let Some(answered) = asked.afterwards {
+            let mut state = self.state.borrow_mut();
+            state.after.push_back(After::Tell(answered));
+        }
+        if let Some(answered) = asked.at_once
+            && let Some(machine) = current()
+            && let Some(tell) = self.tell.borrow().clone()
+        {
+            tell(&machine, &answered);
+        }
+        asked.served
     }
 
     fn disturb(&self) -> Option<Rc<dyn Disturb>> {
         self.disturb.borrow().clone()
+    }
+
+    /// Has answers within a host call handed over to this filter.
+    pub(crate) fn tell_through<F: HttpFilter>(&self, runtime: &Rc<Runtime<Guest<F>>>) {
+        let runtime = Rc::downgrade(runtime);
+        *self.tell.borrow_mut() = Some(Rc::new(move |machine, answered| {
+            if let Some(runtime) = runtime.upgrade() {
+                machine.told(answered, |entry| {
+                    if entry.is_exported(Runtime::<Guest<F>>::CALLBACKS) {
+                        machine.make(entry, || entry.call(&runtime));
+                    }
+                });
+            }
+        }));
+    }
+
+    /// Makes an answer readable while it is told.
+    pub(crate) fn told(&self, answered: &Answered, tell: impl FnOnce(Entry)) {
+        let (told, telling) = Told::of(answered);
+        let entry = Entry::telling(answered.root, answered.token, &telling);
+        let outer = std::mem::replace(&mut self.state.borrow_mut().callouts.told, told);
+        tell(entry);
+        self.state.borrow_mut().callouts.told = outer;
+    }
+
+    /// Whether no guest is running.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.state.borrow().running.is_empty()
     }
 
     pub(crate) fn set_disturb(&self, disturb: Option<Rc<dyn Disturb>>) {
@@ -270,22 +328,26 @@ impl State {
                 name: call.name(),
                 callback: running.callback,
                 context: running.context,
+                effective: running.effective,
             });
         }
     }
 
     /// The context that a call is about.
-    fn context(&self) -> u32 {
+    pub(crate) fn context(&self) -> u32 {
         self.running.last().map_or(0, |running| running.effective)
+    }
+
+    /// The number of the configuration that a call is about.
+    fn root_id(&self) -> u32 {
+        let context = self.context();
+        let stream = self.streams.get(&context);
+        stream.map_or(context, |stream| stream.root)
     }
 
     /// The configuration that a call is about.
     fn root(&mut self) -> Option<&mut RootState> {
-        let context = self.context();
-        let root = self
-            .streams
-            .get(&context)
-            .map_or(context, |stream| stream.root);
+        let root = self.root_id();
         self.roots.get_mut(&root)
     }
 
@@ -306,8 +368,10 @@ impl State {
             Call::LogLevel => Served::number(self.log_level),
             Call::Now => Served::number(self.now),
             Call::SetTickPeriod { milliseconds } => {
+                let now = self.now;
                 if let Some(root) = self.root() {
                     root.tick_period = (milliseconds > 0).then_some(milliseconds);
+                    root.set_timer(now);
                 }
                 Served::ok()
             }
@@ -365,23 +429,24 @@ impl State {
                     headers: HeaderList::decode(headers).unwrap_or_default(),
                     grpc_status,
                 };
-                if let Some(stream) = self.here() {
-                    stream.reply(reply);
+                self.stopped = true;
+                let context = self.context();
+                // Envoy sends the first local reply and crashes at some others.
+                if let Some(stream) = self.here()
+                    && !std::mem::replace(&mut stream.replied, true)
+                {
+                    let reply = After::Act(context, Action::Reply(reply));
+                    self.after.push_back(reply);
                 }
                 Served::ok()
             }
-            Call::HttpCall {
-                upstream,
-                headers,
-                body,
-                trailers,
-                timeout,
-            } => self.http_call(upstream, headers, body, trailers, timeout),
-            Call::GrpcCall { .. } | Call::GrpcStream { .. } | Call::GrpcSend { .. } => {
+            Call::GrpcStream { .. } | Call::GrpcSend { .. } => {
                 Served::status(status::UNIMPLEMENTED)
             }
-            Call::GrpcCancel { .. } | Call::GrpcClose { .. } => Served::status(status::NOT_FOUND),
-            Call::GrpcStatus | Call::Foreign { .. } => Served::ok(),
+            Call::GrpcCancel { token } => Served::status(self.callouts.cancel(token)),
+            Call::GrpcClose { .. } => Served::status(status::NOT_FOUND),
+            Call::GrpcStatus => self.callouts.told.status(),
+            Call::HttpCall { .. } | Call::GrpcCall { .. } | Call::Foreign { .. } => Served::ok(),
             Call::SetEffectiveContext { context } => self.set_effective(context),
             Call::Done => Served::status(status::INTERNAL_FAILURE),
             Call::DefineMetric { kind, name } => self.metrics.define(kind, name),
@@ -398,6 +463,12 @@ impl State {
     fn serve_map(&mut self, call: &Call<'_>) -> Served {
         match *call {
             Call::Map { map } => self.map(map),
+            Call::MapValue { map, name } if map >= callouts::HTTP_CALL_HEADERS => {
+                match self.callouts.told.map(self.root_id(), map) {
+                    Some(list) => stream::value_of(list, name),
+                    None => Served::status(status::BAD_ARGUMENT),
+                }
+            }
             Call::MapValue { map, name } => match self.here() {
                 Some(stream) => stream.map_value(map, name),
                 None => Served::status(status::BAD_ARGUMENT),
@@ -427,8 +498,8 @@ impl State {
             return Served::status(status::BAD_ARGUMENT);
         }
         if level >= self.log_level {
-            let context = self.running.last().map_or(0, |running| running.context);
-            self.log.push(LogLine::new(level, message, context));
+            let line = LogLine::new(level, message, self.context());
+            self.log.push(line);
         }
         Served::ok()
     }
@@ -448,6 +519,12 @@ impl State {
                 }
             }
             VM_CONFIGURATION => None,
+            callouts::HTTP_CALL_BODY | callouts::GRPC_MESSAGE => {
+                match self.callouts.told.buffer(self.root_id(), buffer) {
+                    Some(bytes) => Some(bytes),
+                    None => return Served::status(status::NOT_FOUND),
+                }
+            }
             2..=LAST => return Served::status(status::NOT_FOUND),
             _ => return Served::status(status::BAD_ARGUMENT),
         };
@@ -463,7 +540,13 @@ impl State {
         if map > stream::LAST_MAP {
             return Served::status(status::BAD_ARGUMENT);
         }
-        let list = self.here().and_then(|stream| stream.readable(map));
+        let list = if map >= callouts::HTTP_CALL_HEADERS {
+            self.callouts.told.map(self.root_id(), map)
+        } else {
+            let context = self.context();
+            let stream = self.streams.get(&context);
+            stream.and_then(|stream| stream.readable(map))
+        };
         match list {
             Some(list) if !list.is_empty() => Served::bytes(headers::encode(list.iter())),
             _ => Served::ok(),
@@ -487,42 +570,15 @@ impl State {
             2 | 3 => return Served::ok(),
             _ => return Served::status(status::BAD_ARGUMENT),
         };
+        let context = self.context();
         if let Some(stream) = self.here() {
-            stream.actions.push_back(action(direction));
+            let action = action(direction);
+            if matches!(action, Action::Continue(_)) {
+                stream.lose_request();
+            }
+            self.after.push_back(After::Act(context, action));
         }
         Served::ok()
-    }
-
-    fn http_call(
-        &mut self,
-        upstream: &[u8],
-        headers: &[u8],
-        body: &[u8],
-        trailers: &[u8],
-        timeout: u32,
-    ) -> Served {
-        let headers = HeaderList::decode(headers)
-            .unwrap_or_default()
-            .into_kind(Kind::Request);
-        let complete = [":method", ":path", ":authority"]
-            .iter()
-            .all(|name| headers.contains(name));
-        if upstream.is_empty() || !complete {
-            return Served::status(status::BAD_ARGUMENT);
-        }
-        let token = u32::try_from(self.callouts.len())
-            .unwrap_or(u32::MAX)
-            .saturating_add(1);
-        self.callouts.push(HttpCall {
-            context: self.context(),
-            token,
-            upstream: upstream.to_vec(),
-            headers,
-            body: body.to_vec(),
-            trailers: HeaderList::decode(trailers).unwrap_or_default(),
-            timeout,
-        });
-        Served::number(token)
     }
 
     fn set_effective(&mut self, context: u32) -> Served {

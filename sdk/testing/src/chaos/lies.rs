@@ -22,7 +22,7 @@ const DEEPEST: u32 = 3;
 const REENTERED: u8 = 6;
 const CONTINUE: u32 = 0;
 
-const CALLBACKS: [Callback; 12] = [
+const CALLBACKS: [Callback; 15] = [
     Callback::ContextCreate,
     Callback::Configure,
     Callback::Tick,
@@ -32,6 +32,9 @@ const CALLBACKS: [Callback; 12] = [
     Callback::ResponseHeaders,
     Callback::ResponseBody,
     Callback::ResponseTrailers,
+    Callback::HttpCallResponse,
+    Callback::GrpcReceive,
+    Callback::GrpcClose,
     Callback::Log,
     Callback::Done,
     Callback::Delete,
@@ -141,10 +144,13 @@ impl<F: HttpFilter> Liar<F> {
             };
             let callback = CALLBACKS[rng.usize(..CALLBACKS.len())];
             let mut entry = Entry {
-                callback,
-                context,
                 number: rng.usize(..256),
                 end: rng.bool(),
+                // As tokens are counted, HTTP and gRPC.
+                token: rng.u32(..64),
+                body: rng.usize(..64),
+                trailers: rng.usize(..3),
+                ..Entry::new(callback, context)
             };
             match callback {
                 Callback::ContextCreate => {
@@ -195,6 +201,10 @@ impl<F: HttpFilter> Liar<F> {
     }
 
     fn lie(&self, machine: &Machine, call: &Call<'_>) -> Served {
+        if let Call::SetEffectiveContext { .. } = call {
+            // A host that mixes up streams cannot be held to what it says of one.
+            return machine.answer(call, Answer::Status(self.draw(|rng| rng.u32(1..=2))));
+        }
         let kind = self.draw(|rng| rng.u8(..16));
         let answer = match kind {
             0..3 => Answer::Status(self.draw(|rng| rng.u32(..16))),
@@ -224,6 +234,12 @@ impl<F: HttpFilter> Disturb for Liar<F> {
         if reenters < REENTERED && self.depth.get() < DEEPEST {
             self.reenter();
         }
+        if matches!(call, Call::ContinueStream { stream: 0 }) {
+            let context = machine.state.borrow().context();
+            if self.refused.borrow().contains(&context) {
+                self.break_("refused before, and now resumed".to_owned());
+            }
+        }
         if lies < self.wildness.get() {
             self.lies.set(self.lies.get() + 1);
             return self.lie(machine, call);
@@ -240,35 +256,33 @@ impl<F: HttpFilter> Disturb for Liar<F> {
         self.running.borrow_mut().push(self.life(id));
     }
 
-    fn returned(&self, entry: &Entry, verdict: Option<Verdict>, action: u32) {
+    fn returned(&self, entry: &Entry, verdicts: Vec<(u32, Verdict)>, action: u32) {
         let remembers = Runtime::<Guest<F>>::CALLBACKS.contains(Callbacks::CREATE);
         let id = entry.context;
         let same_life = self.running.borrow_mut().pop() == Some(self.life(id));
-        if !matches!(
+        let is_of_request = matches!(
             entry.callback,
             Callback::RequestHeaders | Callback::RequestBody | Callback::RequestTrailers
-        ) {
-            return;
-        }
-        let was_refused = same_life && self.refused.borrow().contains(&id);
-        let known = self.contexts.borrow().contains(&id);
-        if action == CONTINUE {
-            if let Some(verdict) = verdict {
+        );
+        if is_of_request && action == CONTINUE {
+            let verdict = verdicts.iter().find(|(context, _)| *context == id);
+            if let Some((_, verdict)) = verdict {
                 self.break_(format!(
                     "{}: {verdict:?}, and yet continued",
                     entry.callback
                 ));
-            } else if was_refused {
+            } else if same_life && self.refused.borrow().contains(&id) {
                 self.break_(format!(
                     "{}: refused before, and now continued",
                     entry.callback
                 ));
-            } else if remembers && !known {
+            } else if remembers && !self.contexts.borrow().contains(&id) {
                 self.break_(format!("{}: unknown, and yet continued", entry.callback));
             }
         }
-        if verdict.is_some() && remembers && same_life {
-            self.refused.borrow_mut().insert(id);
+        if remembers && (same_life || !is_of_request) {
+            let refused = verdicts.into_iter().map(|(context, _)| context);
+            self.refused.borrow_mut().extend(refused);
         }
     }
 }

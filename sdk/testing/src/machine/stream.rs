@@ -1,6 +1,6 @@
 //! What the host knows of a stream.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use crate::call::{Served, status};
 use crate::headers::{HeaderList, Kind};
@@ -21,14 +21,14 @@ pub(crate) enum Direction {
 }
 
 impl Direction {
-    fn headers(self) -> u32 {
+    pub(crate) fn headers(self) -> u32 {
         match self {
             Self::Request => REQUEST_HEADERS,
             Self::Response => RESPONSE_HEADERS,
         }
     }
 
-    fn trailers(self) -> u32 {
+    pub(crate) fn trailers(self) -> u32 {
         self.headers() + 1
     }
 }
@@ -59,12 +59,9 @@ pub(crate) struct StreamState {
     /// Which of them a callback may see: Envoy takes headers away from the
     /// filter once it has let them go on.
     visible: [bool; 4],
-    /// What the body callback that is running sees.
+    /// What the body callback that is running sees, or what it holds.
     pieces: [Option<Piece>; 2],
     pub(crate) in_log: bool,
-    pub(crate) actions: VecDeque<Action>,
-    /// A local reply was asked for in this callback.
-    pub(crate) stopped: bool,
     pub(crate) replied: bool,
     pub(crate) attributes: HashMap<Vec<u8>, Vec<u8>>,
     pub(crate) wasm_state: HashMap<Vec<u8>, Vec<u8>>,
@@ -152,11 +149,15 @@ impl StreamState {
         match self.readable(map) {
             None if self.in_log => Served::status(status::NOT_FOUND),
             None => Served::status(status::BAD_ARGUMENT),
-            Some(list) => match list.get(name) {
-                Some(value) => Served::bytes(value),
-                None => Served::status(status::NOT_FOUND),
-            },
+            Some(list) => value_of(list, name),
         }
+    }
+
+    /// Who has the stream go on sees no more of its request, whichever side it
+    /// was that goes on.
+    pub(super) fn lose_request(&mut self) {
+        self.hide(REQUEST_HEADERS);
+        self.hide(REQUEST_TRAILERS);
     }
 
     /// Shows a piece of a body to the callback that comes.
@@ -164,10 +165,10 @@ impl StreamState {
         self.pieces[direction as usize] = Some(Piece { bytes, is_last });
     }
 
-    /// What the callback made of the piece.
-    pub(crate) fn take_body(&mut self, direction: Direction) -> Vec<u8> {
+    /// What the callback made of the piece, or what it holds.
+    pub(crate) fn take_body(&mut self, direction: Direction) -> Option<Vec<u8>> {
         let piece = self.pieces[direction as usize].take();
-        piece.map(|piece| piece.bytes).unwrap_or_default()
+        piece.map(|piece| piece.bytes)
     }
 
     pub(super) fn buffer(&self, buffer: u32) -> &[u8] {
@@ -196,16 +197,11 @@ impl StreamState {
         }
         status::OK
     }
+}
 
-    /// Envoy sends the first local reply and takes no notice of others.
-    pub(super) fn reply(&mut self, reply: LocalReply) {
-        self.stopped = true;
-        let pending = self
-            .actions
-            .iter()
-            .any(|action| matches!(action, Action::Reply(_)));
-        if !self.replied && !pending {
-            self.actions.push_back(Action::Reply(reply));
-        }
+pub(super) fn value_of(list: &HeaderList, name: &[u8]) -> Served {
+    match list.get(name) {
+        Some(value) => Served::bytes(value),
+        None => Served::status(status::NOT_FOUND),
     }
 }
