@@ -10,6 +10,8 @@ use crate::runtime::reactor::{self, Protocol};
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 /// What is taken of an answer's body.
 const DEFAULT_MAX_RESPONSE_BYTES: usize = 1024 * 1024;
+/// What is taken at least: Envoy's own words for why there is no answer.
+const MAX_OWN_WORDS: usize = 1024;
 
 /// A request to another service.
 #[derive(Debug, Clone)]
@@ -127,13 +129,14 @@ impl HttpRequest {
         let (headers, trailers) = self.encode()?;
         let timeout = milliseconds(self.timeout);
         let began = abi::now_nanoseconds().unwrap_or(u64::MAX);
-        let answer = reactor.call(Protocol::Http, self.max_response_bytes, || {
+        let limit = self.max_response_bytes.max(MAX_OWN_WORDS);
+        let answer = reactor.call(Protocol::Http, limit, || {
             let cluster = self.cluster.as_bytes();
             abi::http_call(cluster, &headers, &self.body, &trailers, timeout)
         })?;
         drop((headers, trailers));
         match answer.await {
-            Ok(arrived) => HttpResponse::read(arrived),
+            Ok(arrived) => HttpResponse::read(arrived, self.max_response_bytes),
             // Envoy says no more than that it is over.
             Err(CalloutError::NoHeaders) if since(began) >= self.timeout => {
                 Err(CalloutError::Timeout)
@@ -212,7 +215,7 @@ pub struct HttpResponse {
 }
 
 impl HttpResponse {
-    fn read(arrived: reactor::Arrived) -> Result<Self, CalloutError> {
+    fn read(arrived: reactor::Arrived, limit: usize) -> Result<Self, CalloutError> {
         let malformed = |what: &str| CalloutError::Malformed(what.to_owned());
         let headers = HeaderList::decode(arrived.headers)
             .ok_or_else(|| malformed("its headers are not a header map"))?;
@@ -228,7 +231,14 @@ impl HttpResponse {
             body: arrived.body,
             trailers,
         };
-        response.of_envoy().map_or(Ok(response), Err)
+        if let Some(error) = response.of_envoy() {
+            return Err(error);
+        }
+        let size = response.body.len();
+        if size > limit {
+            return Err(CalloutError::TooLarge { size, limit });
+        }
+        Ok(response)
     }
 
     /// What Envoy says in the other side's place: its client answers a timeout and

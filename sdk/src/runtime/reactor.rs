@@ -124,6 +124,17 @@ pub(crate) struct Arrived {
     pub(crate) trailers: Vec<u8>,
 }
 
+impl Arrived {
+    /// The answer, if its body is no larger than `limit`.
+    fn within(self, limit: usize) -> Answer<Self> {
+        let size = self.body.len();
+        if size > limit {
+            return Err(CalloutError::TooLarge { size, limit });
+        }
+        Ok(self)
+    }
+}
+
 type Token = (Protocol, u32);
 
 #[derive(Default)]
@@ -203,6 +214,7 @@ impl Reactor {
             let mut early = self.early.borrow_mut();
             let arrived = early.iter().position(|(known, _)| token == Ok(*known));
             let answer = arrived.map(|at| early.swap_remove(at).1);
+            let answer = answer.map(|answer| answer.and_then(|arrived| arrived.within(limit)));
             // What is left may answer a callout that this one is nested in.
             if self.sending.get() == 0 {
                 early.clear();
