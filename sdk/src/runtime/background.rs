@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use hashbrown::HashMap;
 
@@ -19,12 +18,17 @@ const TIMER_PERIOD: u32 = 10;
 /// Nanoseconds by which a tick may come early.
 const MAX_EARLY: u64 = 5_000_000;
 
+const NANOSECONDS_A_MILLISECOND: u64 = 1_000_000;
+
 #[derive(Default)]
 pub(super) struct Background {
     jobs: RefCell<HashMap<u32, Job>>,
     next: Cell<u32>,
     /// The configuration whose ticks tell the time.
     ticking: Cell<Option<u32>>,
+    /// The configuration whose next tick comes sooner than its period has it,
+    /// to be in time again.
+    hastened: Cell<Option<u32>>,
     ticks: RefCell<HashMap<u32, Ticks>>,
 }
 
@@ -50,9 +54,28 @@ impl Background {
         self.jobs.borrow().contains_key(&job)
     }
 
-    /// Whether a tick is due for a filter that wants one every `period`.
-    fn is_due(&self, root: u32, period: Duration, now: u64) -> bool {
-        let period = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX);
+    /// The next tick of a filter that wants one every `period` milliseconds is a
+    /// period away.
+    fn expect(&self, root: u32, period: u32, now: u64) {
+        let period = u64::from(period).saturating_mul(NANOSECONDS_A_MILLISECOND);
+        let mut ticks = self.ticks.borrow_mut();
+        ticks.entry(root).or_default().next = now.saturating_add(period);
+    }
+
+    /// Milliseconds until that tick.
+    fn until_tick(&self, root: u32, period: u32, now: u64) -> u32 {
+        let ticks = self.ticks.borrow();
+        let next = ticks.get(&root).map_or(now, |ticks| ticks.next);
+        let left = next.saturating_sub(now).div_ceil(NANOSECONDS_A_MILLISECOND);
+        u32::try_from(left)
+            .unwrap_or(period)
+            .clamp(1, period.max(1))
+    }
+
+    /// Whether a tick is due for a filter that wants one every `period`
+    /// milliseconds.
+    fn is_due(&self, root: u32, period: u32, now: u64) -> bool {
+        let period = u64::from(period).saturating_mul(NANOSECONDS_A_MILLISECOND);
         let early = MAX_EARLY.min(period / 2);
         let mut ticks = self.ticks.borrow_mut();
         let ticks = ticks.entry(root).or_default();
@@ -69,6 +92,12 @@ impl Background {
 impl<F: HttpFilter> Runtime<F> {
     /// A configuration has been accepted: what it spawned begins with a tick.
     pub(super) fn configured(&self, root: u32) {
+        if let Some(period) = self.tick_period(root)
+            && let Ok(now) = abi::now_nanoseconds()
+        {
+            // Its own first tick is a period away, whatever ticks come before it.
+            self.background.expect(root, period, now);
+        }
         if self.reactor.has_spawned() || self.reactor.has_timers() {
             self.set_ticking(root);
         }
@@ -76,8 +105,10 @@ impl<F: HttpFilter> Runtime<F> {
 
     /// A configuration is gone, and with it what ran for it.
     pub(super) fn root_gone(&self, root: u32) {
-        if self.background.ticking.get() == Some(root) {
-            self.background.ticking.set(None);
+        for of_root in [&self.background.ticking, &self.background.hastened] {
+            if of_root.get() == Some(root) {
+                of_root.set(None);
+            }
         }
         self.background.ticks.borrow_mut().remove(&root);
         let gone = {
@@ -99,15 +130,14 @@ impl<F: HttpFilter> Runtime<F> {
                 return;
             };
             self.reactor.fire(now);
-            let period = self
-                .contexts
-                .try_borrow()
-                .ok()
-                .and_then(|contexts| contexts.plugin(root).tick_period);
             if F::CALLBACKS.contains(Callbacks::TICK)
-                && let Some(period) = period
+                && let Some(period) = self.tick_period(root)
                 && self.background.is_due(root, period, now)
             {
+                if self.background.hastened.get() == Some(root) {
+                    self.background.hastened.set(None);
+                    let _ = abi::set_tick_period(period);
+                }
                 self.tick(root);
             }
         });
@@ -217,8 +247,7 @@ impl<F: HttpFilter> Runtime<F> {
             Some(root) if !self.reactor.has_timers() && !self.reactor.has_spawned() => {
                 self.background.ticking.set(None);
                 if self.puts_in_effect(root) {
-                    let period = self.tick_period(root).unwrap_or_default();
-                    let _ = abi::set_tick_period(period);
+                    let _ = abi::set_tick_period(self.next_tick(root));
                 }
             }
             _ => {}
@@ -228,10 +257,29 @@ impl<F: HttpFilter> Runtime<F> {
     /// Has the host tick for the context in effect, a configuration.
     fn set_ticking(&self, root: u32) {
         let period = self.tick_period(root).unwrap_or(u32::MAX);
+        if self.background.hastened.get() == Some(root) {
+            self.background.hastened.set(None);
+        }
         match abi::set_tick_period(period.min(TIMER_PERIOD)) {
             Ok(()) => self.background.ticking.set(Some(root)),
             Err(error) => log::error!(error:%; "the host does not tick; nobody's time comes"),
         }
+    }
+
+    /// The period by which the filter's own next tick comes in time: to set one
+    /// starts it anew. 0 where the filter wants none.
+    fn next_tick(&self, root: u32) -> u32 {
+        let Some(period) = self.tick_period(root) else {
+            return 0;
+        };
+        let left = match abi::now_nanoseconds() {
+            Ok(now) => self.background.until_tick(root, period, now),
+            Err(_) => period,
+        };
+        if left < period {
+            self.background.hastened.set(Some(root));
+        }
+        left
     }
 
     /// Milliseconds between the filter's own ticks.
