@@ -34,9 +34,9 @@
 //! ```
 //!
 //! A filter in a suite behaves as it does alone. Its metrics and log lines are
-//! under its own name; a refusal ends the chain, and goes through the response's
-//! callbacks of all; one that awaits holds those after it. Two things differ: ticks
-//! come at multiples of the shortest period that any filter asked for, and
+//! under its own name; a refusal ends the chain, and goes back through those that
+//! have seen the request; one that awaits holds those after it. Two things differ:
+//! ticks come at multiples of the shortest period that any filter asked for, and
 //! [`Flow::Pause`] in the callback of headers is an error (await
 //! [`buffer_body`](RequestHeaders::buffer_body) there).
 
@@ -94,6 +94,15 @@ pub struct SuiteStream<S: FilterSet> {
 struct Part<S: FilterSet> {
     stream: S::Stream,
     finished: bool,
+    /// Whether the request has come to the filter. Envoy does not enter a Wasm
+    /// filter for the refusal of a request that it has not seen.
+    reached: bool,
+}
+
+impl<S: FilterSet> Part<S> {
+    fn is_passed_by(&self) -> bool {
+        self.finished || !self.reached
+    }
 }
 
 impl<S: FilterSet> Default for SuiteStream<S> {
@@ -115,6 +124,7 @@ impl<S: FilterSet> SuiteStream<S> {
                 .map(|member| Part {
                     stream: S::stream(&member.filter),
                     finished: false,
+                    reached: true,
                 })
                 .collect();
         }
@@ -163,7 +173,7 @@ macro_rules! run_trailers {
         let SuiteStream { parts, $passage: passage, .. } = $stream.of(&$suite.members);
         let filters = ordered!($order $suite.members.iter().zip(parts.iter_mut()));
         for (place, (member, part)) in filters.enumerate() {
-            if part.finished {
+            if part.is_passed_by() {
                 passage.let_on_all(place);
                 continue;
             }
@@ -192,9 +202,12 @@ macro_rules! run_trailers {
 macro_rules! run_headers {
     (
         $suite:ident, $stream:ident, $message:ident, $callback:ident, $order:ident,
-        $body:ident, $body_callback:ident
+        $body:ident, $body_callback:ident, reaches: $reaches:literal
     ) => {{
         let parts = &mut $stream.of(&$suite.members).parts;
+        for part in parts.iter_mut().filter(|_| $reaches) {
+            part.reached = false;
+        }
         let mut filters = ordered!($order $suite.members.iter().zip(parts.iter_mut()));
         let mut took = SmallVec::<[bool; 4]>::new();
         let flow = loop {
@@ -202,7 +215,8 @@ macro_rules! run_headers {
                 break Flow::Continue;
             };
             $message.leave_body();
-            if part.finished {
+            part.reached |= $reaches;
+            if part.is_passed_by() {
                 took.push(true);
                 continue;
             }
@@ -220,7 +234,7 @@ macro_rules! run_headers {
         if let Some(inbox) = $message.whole_body().filter(|_| given) {
             let filters = ordered!($order $suite.members.iter().zip(parts.iter_mut()));
             for ((member, part), took) in filters.zip(took) {
-                if took || part.finished {
+                if took || part.is_passed_by() {
                     continue;
                 }
                 let mut body = $body::new(inbox.size(), true).with_inbox(inbox.clone());
@@ -251,7 +265,7 @@ macro_rules! run_body {
             let Some((from, to, end)) = passage.shown_to(place) else {
                 continue;
             };
-            if part.finished {
+            if part.is_passed_by() {
                 passage.let_on(place, to);
                 continue;
             }
@@ -321,7 +335,8 @@ impl<S: FilterSet> HttpFilter for Suite<S> {
             on_request_headers,
             forward,
             RequestBody,
-            on_request_body
+            on_request_body,
+            reaches: true
         )
     }
 
@@ -370,7 +385,8 @@ impl<S: FilterSet> HttpFilter for Suite<S> {
             on_response_headers,
             backward,
             ResponseBody,
-            on_response_body
+            on_response_body,
+            reaches: false
         )
     }
 
