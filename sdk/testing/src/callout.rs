@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::headers::HeaderList;
+use crate::local_reply::percent_encoded;
 use crate::message::Response;
 
 /// An HTTP callout that the filter asked for.
@@ -90,9 +91,14 @@ impl Callout {
         Self::new(Says::Message(message.into()))
     }
 
-    /// A status of gRPC other than ok. An HTTP callout fails.
+    /// A status of gRPC other than ok, told as Envoy tells it: with its own
+    /// details behind the message. An HTTP callout fails.
     pub fn grpc_status(status: u32, message: &str) -> Self {
-        Self::new(Says::Status(status, message.to_owned()))
+        let message = match percent_encoded(message.as_bytes()).as_str() {
+            "" => "via_upstream".to_owned(),
+            message => format!("{message}{{via_upstream}}"),
+        };
+        Self::new(Says::Status(status, message))
     }
 
     /// The connection breaks before the answer, or cannot be made: Envoy answers

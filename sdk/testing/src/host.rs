@@ -45,6 +45,13 @@ pub struct Host<F: HttpFilter> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Root(pub(crate) u32);
 
+impl Root {
+    /// The number by which host and filter know the configuration.
+    pub fn id(self) -> u32 {
+        self.0
+    }
+}
+
 /// A configuration was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the configuration was refused:\n{}", lines.join("\n"))]
@@ -330,6 +337,12 @@ impl<F: HttpFilter> Host<F> {
     /// How many streams the filter remembers.
     pub fn streams(&self) -> usize {
         self.runtime.streams()
+    }
+
+    /// How many futures the filter has under way, and how many answers and times
+    /// they wait for. 0 is at rest.
+    pub fn waiting(&self) -> usize {
+        self.runtime.waiting()
     }
 
     /// Makes a callback as the host would, whatever the order: the answer is

@@ -111,7 +111,7 @@ fn digit(value: u8) -> char {
 }
 
 /// As gRPC writes a message into a header.
-fn percent_encoded(bytes: &[u8]) -> String {
+pub(crate) fn percent_encoded(bytes: &[u8]) -> String {
     let mut text = String::new();
     for &byte in bytes {
         if matches!(byte, b' '..=b'~') && byte != b'%' {

@@ -8,8 +8,10 @@ mod script;
 mod shared;
 mod stream;
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::panic::resume_unwind;
 use std::rc::Rc;
 
 use legation::HttpFilter;
@@ -85,6 +87,8 @@ pub(crate) struct State {
     /// A local reply was asked for in this callback, of whatever stream: what
     /// the callback returns is a stop.
     pub(crate) stopped: bool,
+    /// What a test's own code has panicked with, within a host call.
+    panic: Option<Box<dyn Any + Send>>,
     pub(crate) calls: Vec<Made>,
     pub(crate) allocations: Vec<(u32, Callback, Allocations)>,
     plugin_name: String,
@@ -183,6 +187,10 @@ impl Machine {
             guest()
         };
         let spent = allocations::total() - before;
+        let panic = self.state.borrow_mut().panic.take();
+        if let Some(panic) = panic {
+            resume_unwind(panic);
+        }
         let mut state = self.state.borrow_mut();
         // An answer is made to a configuration, and about a stream.
         let about = if callback.is_answer() {
@@ -274,8 +282,13 @@ impl Machine {
 
     /// Makes an answer readable while it is told.
     pub(crate) fn told(&self, answered: &Answered, tell: impl FnOnce(Entry)) {
-        let (told, telling) = Told::of(answered);
-        let entry = Entry::telling(answered.root, answered.token, &telling);
+        let root = {
+            let state = self.state.borrow();
+            let stream = state.streams.get(&answered.context);
+            stream.map_or(answered.context, |stream| stream.root)
+        };
+        let (told, telling) = Told::of(root, answered);
+        let entry = Entry::telling(answered.context, answered.token, &telling);
         let outer = std::mem::replace(&mut self.state.borrow_mut().callouts.told, told);
         tell(entry);
         self.state.borrow_mut().callouts.told = outer;
@@ -324,11 +337,15 @@ impl Drop for Entered {
 impl State {
     fn note(&mut self, call: &Call<'_>) {
         if let Some(running) = self.running.last() {
+            let effective = match *call {
+                Call::SetEffectiveContext { context } => context,
+                _ => running.effective,
+            };
             self.calls.push(Made {
                 name: call.name(),
                 callback: running.callback,
                 context: running.context,
-                effective: running.effective,
+                effective,
             });
         }
     }

@@ -112,9 +112,9 @@ impl<F: HttpFilter> Host<F> {
         self.tell_raw(context, token, callout.into(), true);
     }
 
-    fn tell_raw(&self, root: u32, token: u32, callout: Callout, is_grpc: bool) {
+    fn tell_raw(&self, context: u32, token: u32, callout: Callout, is_grpc: bool) {
         self.tell(&Answered {
-            root,
+            context,
             token,
             is_grpc,
             says: callout.says,

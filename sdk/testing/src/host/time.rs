@@ -142,7 +142,7 @@ impl<F: HttpFilter> Host<F> {
 
     /// Whether something that the filter has asked for may come yet.
     fn is_awaiting(&self) -> bool {
-        !self.state().callouts.pending.is_empty() || self.runtime.waiting() > 0
+        !self.state().callouts.pending.is_empty() || self.waiting() > 0
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use super::State;
@@ -50,7 +51,8 @@ pub(crate) struct Pending {
 /// An answer to hand over.
 #[derive(Debug, Clone)]
 pub(crate) struct Answered {
-    pub(crate) root: u32,
+    /// Whom it is told: a configuration, in Envoy.
+    pub(crate) context: u32,
     pub(crate) token: u32,
     pub(crate) is_grpc: bool,
     pub(crate) says: Says,
@@ -122,9 +124,9 @@ fn of_upstream(response: Response) -> Response {
 
 impl Told {
     /// Makes an answer readable.
-    pub(crate) fn of(answered: &Answered) -> (Self, Telling) {
+    pub(crate) fn of(root: u32, answered: &Answered) -> (Self, Telling) {
         let mut told = Self {
-            root: answered.root,
+            root,
             ..Self::default()
         };
         let telling = match (&answered.says, answered.is_grpc) {
@@ -247,16 +249,17 @@ pub(super) fn ask(state: &RefCell<State>, call: &Call<'_>) -> Option<Asked> {
             let Some(cluster) = cluster.filter(|_| complete && timeout.cast_signed() >= 0) else {
                 return Some(refused(status::BAD_ARGUMENT));
             };
+            let (context, token) = state.borrow_mut().new_callout(false);
             let call = HttpCall {
-                context: state.borrow().context(),
-                token: state.borrow_mut().callouts.token(false),
+                context,
+                token,
                 upstream: upstream.to_vec(),
                 headers,
                 body: body.to_vec(),
                 trailers: HeaderList::decode(trailers).unwrap_or_default(),
                 timeout,
             };
-            let callout = (cluster.borrow_mut())(&call);
+            let callout = thought(state, || (cluster.borrow_mut())(&call));
             let mut state = state.borrow_mut();
             let asked = state.asked(callout, call.token, false, upstream, timeout);
             state.callouts.http.push(call);
@@ -285,9 +288,10 @@ pub(super) fn ask(state: &RefCell<State>, call: &Call<'_>) -> Option<Asked> {
                     "Cluster not available",
                 ));
             };
+            let (context, token) = state.borrow_mut().new_callout(true);
             let call = GrpcCall {
-                context: state.borrow().context(),
-                token: state.borrow_mut().callouts.token(true),
+                context,
+                token,
                 upstream: name.to_vec(),
                 service: service.to_vec(),
                 method: method.to_vec(),
@@ -295,7 +299,7 @@ pub(super) fn ask(state: &RefCell<State>, call: &Call<'_>) -> Option<Asked> {
                 message: message.to_vec(),
                 timeout,
             };
-            let callout = (cluster.borrow_mut())(&call);
+            let callout = thought(state, || (cluster.borrow_mut())(&call));
             let mut state = state.borrow_mut();
             let asked = state.asked(callout, call.token, true, name, timeout);
             state.callouts.grpc.push(call);
@@ -305,7 +309,21 @@ pub(super) fn ask(state: &RefCell<State>, call: &Call<'_>) -> Option<Asked> {
     }
 }
 
+/// What a test's cluster says. Where it panics, the test goes on when the guest
+/// has returned: through the guest a panic cannot go.
+fn thought(state: &RefCell<State>, think: impl FnOnce() -> Callout) -> Callout {
+    catch_unwind(AssertUnwindSafe(think)).unwrap_or_else(|panic| {
+        state.borrow_mut().panic = Some(panic);
+        Callout::refuse(status::INTERNAL_FAILURE)
+    })
+}
+
 impl State {
+    /// The context that asks, and the callout's number.
+    fn new_callout(&mut self, is_grpc: bool) -> (u32, u32) {
+        (self.context(), self.callouts.token(is_grpc))
+    }
+
     fn asked(
         &mut self,
         callout: Callout,
@@ -322,7 +340,7 @@ impl State {
             return refused(status);
         }
         let answer = Answered {
-            root: self.root_id(),
+            context: self.root_id(),
             token,
             is_grpc,
             says: callout.says,
@@ -354,7 +372,7 @@ impl State {
     fn unavailable(&mut self, token: u32, status: u32, message: &str) -> Asked {
         Asked {
             afterwards: Some(Answered {
-                root: self.root_id(),
+                context: self.root_id(),
                 token,
                 is_grpc: true,
                 says: Says::Status(UNAVAILABLE, message.to_owned()),
@@ -384,7 +402,7 @@ impl Callouts {
 
     /// What a configuration waits for goes with it.
     pub(crate) fn forget(&mut self, root: u32) {
-        self.pending.retain(|call| call.answer.root != root);
+        self.pending.retain(|call| call.answer.context != root);
     }
 }
 
