@@ -302,30 +302,34 @@ impl<F: HttpFilter> Runtime<F> {
 
     /// `proxy_on_done`: whether the host may go on to log and delete at once.
     pub fn on_done(&self, id: u32) -> bool {
-        self.end(id, F::on_done);
+        self.ending(id, || self.end(id, F::on_done));
         true
     }
 
     /// `proxy_on_log`
     pub fn on_log(&self, id: u32) {
-        self.end(id, |filter, stream| {
-            filter.on_log(stream, &mut StreamLog::new());
+        self.ending(id, || {
+            self.end(id, |filter, stream| {
+                filter.on_log(stream, &mut StreamLog::new());
+            });
         });
     }
 
     /// `proxy_on_delete`
     pub fn on_delete(&self, id: u32) {
-        if Self::AWAITS {
-            self.abandon(id);
-            self.root_gone(id);
-        }
-        // What the context held is dropped after the borrow: a filter's `Drop`
-        // may call the host, and the host the filter.
-        let gone = match self.contexts.try_borrow_mut() {
-            Ok(mut contexts) => (contexts.remove(id), contexts.remove_root(id)),
-            Err(_) => return,
-        };
-        drop(gone);
+        self.ending(id, || {
+            if Self::AWAITS {
+                self.abandon(id);
+                self.root_gone(id);
+            }
+            // What the context held is dropped after the borrow: a filter's `Drop`
+            // may call the host, and the host the filter.
+            let gone = match self.contexts.try_borrow_mut() {
+                Ok(mut contexts) => (contexts.remove(id), contexts.remove_root(id)),
+                Err(_) => return,
+            };
+            drop(gone);
+        });
     }
 
     /// How many streams are remembered.

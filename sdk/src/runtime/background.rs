@@ -98,7 +98,7 @@ impl<F: HttpFilter> Runtime<F> {
             // Its own first tick is a period away, whatever ticks come before it.
             self.background.expect(root, period, now);
         }
-        if self.reactor.has_spawned() || self.reactor.has_timers() {
+        if self.reactor.needs_ticks() {
             self.set_ticking(root);
         }
     }
@@ -230,10 +230,10 @@ impl<F: HttpFilter> Runtime<F> {
         }
     }
 
-    /// Has the host tick while somebody waits for a time, and no longer.
+    /// Has the host tick while somebody waits for it, and no longer.
     pub(super) fn mind_ticks(&self) {
         match self.background.ticking.get() {
-            None if self.reactor.has_timers() => {
+            None if self.reactor.needs_ticks() => {
                 let root = match self.contexts.try_borrow() {
                     Ok(contexts) => contexts.first_root(),
                     Err(_) => return,
@@ -244,7 +244,7 @@ impl<F: HttpFilter> Runtime<F> {
                     self.set_ticking(root);
                 }
             }
-            Some(root) if !self.reactor.has_timers() && !self.reactor.has_spawned() => {
+            Some(root) if !self.reactor.needs_ticks() => {
                 self.background.ticking.set(None);
                 if self.puts_in_effect(root) {
                     let _ = abi::set_tick_period(self.next_tick(root));

@@ -68,6 +68,11 @@ impl Woken {
         }
     }
 
+    fn is_empty(&self) -> bool {
+        let keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.is_empty()
+    }
+
     fn pop(&self) -> Option<Key> {
         self.0
             .lock()
@@ -272,7 +277,7 @@ impl Reactor {
         }
     }
 
-    pub(super) fn has_timers(&self) -> bool {
+    fn has_timers(&self) -> bool {
         !self.timers.borrow().is_empty()
     }
 
@@ -296,6 +301,11 @@ impl Reactor {
         self.task_begins();
         self.spawned.borrow_mut().push(future);
         true
+    }
+
+    /// Whether somebody waits for a callback of the host's: a tick will do.
+    pub(super) fn needs_ticks(&self) -> bool {
+        self.has_timers() || self.has_spawned() || !self.woken.is_empty()
     }
 
     pub(super) fn has_spawned(&self) -> bool {

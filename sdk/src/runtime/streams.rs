@@ -115,15 +115,32 @@ impl<F: HttpFilter> Runtime<F> {
         });
     }
 
-    /// Runs in a callback of the host's that is none of a message's.
+    /// Runs in a callback of the host's that is none of a stream's.
     pub(super) fn outside(&self, context: u32, call: impl FnOnce()) {
+        self.within(context, || {
+            call();
+            self.run_woken(None);
+        });
+    }
+
+    /// Runs in a callback of the host's that tells the end of a stream, or of a
+    /// configuration. Whoever that wakes is polled in the next tick: a host that
+    /// takes a connection apart is asked for nothing that concerns others.
+    pub(super) fn ending(&self, context: u32, call: impl FnOnce()) {
+        if Self::AWAITS {
+            self.within(context, call);
+        } else {
+            call();
+        }
+    }
+
+    fn within(&self, context: u32, call: impl FnOnce()) {
         let _scope = Scope::enter(&self.reactor);
         let outer = self.running.replace(Running {
             context,
             ..Running::default()
         });
         call();
-        self.run_woken();
         self.mind_ticks();
         self.running.set(outer);
     }
@@ -144,7 +161,7 @@ impl<F: HttpFilter> Runtime<F> {
         if !self.arrived_meanwhile(id, event) {
             self.begin(id, event, Later::default());
         }
-        self.run_woken();
+        self.run_woken(Some(id));
         self.mind_ticks();
         self.running.replace(outer).answer
     }
@@ -392,15 +409,24 @@ impl<F: HttpFilter> Runtime<F> {
         }
     }
 
-    /// Polls the futures that something happened for.
-    pub(super) fn run_woken(&self) {
+    /// Polls the futures that something happened for: in the callback of a stream
+    /// (`only`), those of no other. Envoy takes a local reply for another stream to
+    /// stop the one whose callback runs. The others are polled in the next tick.
+    pub(super) fn run_woken(&self, only: Option<u32>) {
+        let mut others = Vec::new();
         for _ in 0..MAX_POLLS {
             self.start_spawned();
             match self.reactor.next_woken() {
+                Some(key @ Key::Stream(id)) if only.is_some_and(|only| only != id) => {
+                    others.push(key);
+                }
                 Some(Key::Stream(id)) => self.poll_stream(id),
                 Some(Key::Task(id)) => self.poll_task(id),
-                None => return,
+                None => break,
             }
+        }
+        for key in others {
+            self.reactor.wake(key);
         }
     }
 
