@@ -1,0 +1,253 @@
+//! How futures of streams and of the plugin run beside each other, on the mock
+//! host.
+
+#![expect(clippy::unwrap_used, reason = "what a test needs has to be there")]
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use legation::callout::{self, HttpRequest};
+use legation::clock::sleep;
+use legation::config::{ConfigErrors, NoConfig};
+use legation::{Configure, Error, Flow, HttpFilter, LocalReply, RequestHeaders, Result};
+use legation_testing::{Callout, Host, Outcome, Progress, Request, Response, Stream};
+
+thread_local! {
+    static GATE: RefCell<Gate> = RefCell::default();
+}
+
+/// What some streams wait for and others open.
+#[derive(Default)]
+struct Gate {
+    is_open: bool,
+    waiting: Vec<Waker>,
+}
+
+fn open() {
+    let waiting = GATE.with_borrow_mut(|gate| {
+        gate.is_open = true;
+        std::mem::take(&mut gate.waiting)
+    });
+    waiting.into_iter().for_each(Waker::wake);
+}
+
+async fn opened() {
+    poll_fn(|context| {
+        GATE.with_borrow_mut(|gate| {
+            if gate.is_open {
+                return Poll::Ready(());
+            }
+            gate.waiting.push(context.waker().clone());
+            Poll::Pending
+        })
+    })
+    .await;
+}
+
+/// Opens the gate when dropped.
+struct Opener;
+
+impl Drop for Opener {
+    fn drop(&mut self) {
+        open();
+    }
+}
+
+/// Does what the path says.
+struct Gated;
+
+#[legation::filter]
+impl HttpFilter for Gated {
+    const NAME: &'static str = "gated";
+    type Config = NoConfig;
+    type Stream = ();
+
+    fn configure(_: NoConfig, _: &mut Configure) -> Result<Self, ConfigErrors> {
+        Ok(Self)
+    }
+
+    async fn on_request_headers(&self, (): &mut (), request: &mut RequestHeaders) -> Result<Flow> {
+        let path = request.path()?.unwrap_or_default().to_vec();
+        match path.as_slice() {
+            b"/wait" => opened().await,
+            b"/wait-and-reply" => {
+                opened().await;
+                return Ok(LocalReply::new(403).into());
+            }
+            b"/wait-and-fail" => {
+                opened().await;
+                return Err(Error::other("failed"));
+            }
+            b"/open" => open(),
+            b"/open-at-the-end" => {
+                let _opener = Opener;
+                HttpRequest::get("auth", "/").send().await?;
+            }
+            b"/spawn-an-opener" => callout::spawn(async { open() })?,
+            b"/spawn-in-a-circle" => callout::spawn(async { circle(3) })?,
+            b"/wake-myself" => wake_myself(9_999_999).await,
+            b"/sleep" => sleep(Duration::from_millis(15)).await?,
+            _ => {}
+        }
+        Ok(Flow::Continue)
+    }
+}
+
+/// A future that spawns others, each of which does the same.
+fn circle(left: u32) {
+    if left == 0 {
+        open();
+    } else if callout::spawn(async move { circle(left.saturating_sub(1)) }).is_err() {
+        log::error!("not spawned");
+    }
+}
+
+async fn wake_myself(mut times: u32) {
+    poll_fn(|context| {
+        times = times.saturating_sub(1);
+        if times == 0 {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+fn gated() -> Host<Gated> {
+    GATE.take();
+    let host = Host::configure("").unwrap();
+    host.set_cluster("auth", |_| Callout::hang());
+    host
+}
+
+fn start<'h>(host: &'h Host<Gated>, path: &str, expected: Progress) -> Stream<'h, Gated> {
+    let mut stream = host.stream(Request::get(path));
+    assert_eq!(stream.send_request(), expected, "{path}");
+    stream
+}
+
+/// Until the next tick, in which those are polled that others have woken.
+const TICK: Duration = Duration::from_millis(10);
+
+fn ended(stream: Stream<'_, Gated>) -> Outcome {
+    let mut stream = stream;
+    if stream.reached_upstream() {
+        stream.send_response(Response::ok());
+    }
+    stream.end().outcome
+}
+
+#[test]
+fn a_stream_lets_another_one_go_on() {
+    let host = gated();
+    let waiting = start(&host, "/wait", Progress::Paused);
+    let opening = start(&host, "/open", Progress::Continued);
+    host.run_for(TICK);
+
+    assert_eq!(ended(waiting), Outcome::Answered);
+    assert_eq!(ended(opening), Outcome::Answered);
+    assert_eq!((host.waiting(), host.streams()), (0, 0));
+}
+
+#[test]
+fn the_reply_of_one_stream_does_not_stop_the_one_whose_callback_runs() {
+    for path in ["/wait-and-reply", "/wait-and-fail"] {
+        let host = gated();
+        let waiting = start(&host, path, Progress::Paused);
+
+        let opening = start(&host, "/open", Progress::Continued);
+        host.run_for(TICK);
+
+        assert_eq!(ended(waiting), Outcome::Replied);
+        assert_eq!(ended(opening), Outcome::Answered);
+        assert_eq!((host.waiting(), host.streams()), (0, 0));
+    }
+}
+
+#[test]
+fn what_the_end_of_a_stream_wakes_goes_on_with_the_next_tick() {
+    for path in ["/wait", "/wait-and-reply"] {
+        let host = gated();
+        let waiting = start(&host, path, Progress::Paused);
+        let holding = start(&host, "/open-at-the-end", Progress::Paused);
+
+        drop(holding);
+        host.run_for(TICK);
+
+        let expected = match path {
+            "/wait" => Outcome::Answered,
+            _ => Outcome::Replied,
+        };
+        assert_eq!(ended(waiting), expected);
+        assert_eq!((host.waiting(), host.streams()), (0, 0));
+    }
+}
+
+#[test]
+fn what_is_spawned_lets_streams_go_on() {
+    for path in ["/spawn-an-opener", "/spawn-in-a-circle"] {
+        let host = gated();
+        let waiting = start(&host, "/wait", Progress::Paused);
+
+        let spawning = start(&host, path, Progress::Continued);
+        host.run_for(TICK);
+
+        assert!(waiting.reached_upstream(), "{path}");
+        assert_eq!(ended(spawning), Outcome::Answered);
+        drop(waiting);
+        assert_eq!((host.waiting(), host.streams()), (0, 0));
+        assert_eq!(host.tick_period(host.root()), None);
+    }
+}
+
+#[test]
+fn a_future_that_wakes_itself_does_not_hold_the_worker() {
+    let host = gated();
+
+    let busy = start(&host, "/wake-myself", Progress::Paused);
+    let other = start(&host, "/sleep", Progress::Paused);
+    host.run_for(Duration::from_millis(100));
+
+    assert!(other.reached_upstream());
+    drop((busy, other));
+    assert_eq!((host.waiting(), host.streams()), (0, 0));
+}
+
+#[test]
+fn the_waker_of_a_stream_that_is_over_wakes_nobody() {
+    let host = gated();
+    drop(start(&host, "/wait", Progress::Paused));
+    // In the place that the last one had.
+    let next = start(&host, "/wait-and-reply", Progress::Paused);
+    let stale = GATE.with_borrow_mut(|gate| gate.waiting.remove(0));
+    stale.wake();
+    host.tick();
+
+    assert!(!next.is_answered());
+    open();
+    host.tick();
+    assert_eq!(ended(next), Outcome::Replied);
+}
+
+#[test]
+fn a_configuration_may_go_while_streams_wait() {
+    let host = gated();
+    let old = host.root();
+    let sleeping = start(&host, "/sleep", Progress::Paused);
+    let waiting = start(&host, "/wait", Progress::Paused);
+    host.load("").unwrap();
+
+    host.unload(old);
+    host.run_for(Duration::from_millis(100));
+    assert!(sleeping.reached_upstream(), "another configuration ticks");
+    start(&host, "/open", Progress::Continued);
+    host.run_for(TICK);
+
+    assert!(waiting.reached_upstream());
+    drop((sleeping, waiting));
+    assert_eq!((host.waiting(), host.streams()), (0, 0));
+    assert_eq!(host.tick_period(host.root()), None);
+}
