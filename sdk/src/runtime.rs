@@ -82,7 +82,7 @@ impl Standing {
     fn lets(self, phase: Phase) -> bool {
         match self {
             Self::Open | Self::Finished => true,
-            Self::Overtaken | Self::Replied => phase != Phase::Request,
+            Self::Overtaken | Self::Replied | Self::Left => phase != Phase::Request,
             Self::Broken => false,
         }
     }
@@ -361,8 +361,8 @@ impl<F: HttpFilter> Runtime<F> {
             }
             Err(_) => return self.refuse_unknown(id, phase),
         };
-        if entered.standing == Standing::Finished || !entered.standing.lets(phase) {
-            let passes = entered.standing == Standing::Finished;
+        let passes = entered.standing.lets(phase);
+        if entered.standing.is_finished() || !passes {
             self.leave(id, entered.state);
             return if passes { CONTINUE } else { PAUSE };
         }
@@ -412,7 +412,7 @@ impl<F: HttpFilter> Runtime<F> {
         let Ok(mut entered) = self.enter(id) else {
             return;
         };
-        if entered.standing != Standing::Finished {
+        if !entered.standing.is_finished() {
             let _scope = StreamScope::enter(entered.request);
             callback(&entered.filter, &mut entered.state);
         }
@@ -480,7 +480,11 @@ impl<F: HttpFilter> Runtime<F> {
     /// Makes no more callbacks for a stream.
     fn finish(&self, id: u32) {
         if Self::TOLD_OF_ENDS {
-            self.set_standing(id, Standing::Finished);
+            if let Ok(mut contexts) = self.contexts.try_borrow_mut()
+                && let Some(stream) = contexts.get_mut(id)
+            {
+                stream.standing = stream.standing.finished();
+            }
         } else {
             self.forget(id);
         }

@@ -11,7 +11,9 @@ use std::time::Duration;
 use legation::callout::{self, HttpRequest};
 use legation::clock::sleep;
 use legation::config::{ConfigErrors, NoConfig};
-use legation::{Configure, Error, Flow, HttpFilter, LocalReply, RequestHeaders, Result};
+use legation::{
+    Configure, Error, Flow, HttpFilter, LocalReply, RequestHeaders, ResponseHeaders, Result,
+};
 use legation_testing::{Callout, Host, Outcome, Progress, Request, Response, Stream};
 
 thread_local! {
@@ -250,4 +252,50 @@ fn a_configuration_may_go_while_streams_wait() {
     drop((sleeping, waiting));
     assert_eq!((host.waiting(), host.streams()), (0, 0));
     assert_eq!(host.tick_period(host.root()), None);
+}
+
+/// Waits for the request's body, and lets responses go.
+struct Overtaken;
+
+#[legation::filter]
+impl HttpFilter for Overtaken {
+    const NAME: &'static str = "overtaken";
+    type Config = NoConfig;
+    type Stream = ();
+
+    fn configure(_: NoConfig, _: &mut Configure) -> Result<Self, ConfigErrors> {
+        Ok(Self)
+    }
+
+    async fn on_request_headers(&self, (): &mut (), request: &mut RequestHeaders) -> Result<Flow> {
+        match request.buffer_body(10).await?.as_slice() {
+            b"good" => Ok(Flow::Continue),
+            _ => Ok(LocalReply::new(403).into()),
+        }
+    }
+
+    fn on_response_headers(&self, (): &mut (), _: &mut ResponseHeaders) -> Result<Flow> {
+        Ok(Flow::Finish)
+    }
+}
+
+#[test]
+fn a_request_whose_response_came_first_goes_nowhere_although_the_response_may() {
+    let host = Host::<Overtaken>::configure("").unwrap();
+    let mut stream = host.stream(Request::post("/").open());
+    // The headers go on to have the body come.
+    assert_eq!(stream.send_request(), Progress::Continued);
+    assert_eq!(stream.request_body(b"ba", false), Progress::Paused);
+
+    assert_eq!(
+        stream.response_headers(Response::new(504)),
+        Progress::Continued
+    );
+    assert_eq!(stream.request_body(b"d", true), Progress::Paused);
+
+    let exchange = stream.end();
+    assert_eq!(exchange.status(), 504);
+    assert!(exchange.upstream_began);
+    assert_eq!(exchange.upstream, None);
+    assert_eq!((host.waiting(), host.streams()), (0, 0));
 }

@@ -104,6 +104,8 @@ pub(super) enum Standing {
     Open,
     /// The filter has let it go: it passes.
     Finished,
+    /// As `Finished`, of a response whose request goes nowhere.
+    Left,
     /// A response came although the request is not let on: nothing more of the
     /// request goes on.
     Overtaken,
@@ -111,6 +113,22 @@ pub(super) enum Standing {
     Replied,
     /// It is broken off, or no reply could be sent: nothing of it goes on.
     Broken,
+}
+
+impl Standing {
+    /// How a stream stands when the filter lets it go.
+    pub(super) fn finished(self) -> Self {
+        match self {
+            Self::Open | Self::Finished => Self::Finished,
+            Self::Overtaken | Self::Replied | Self::Left => Self::Left,
+            Self::Broken => Self::Broken,
+        }
+    }
+
+    /// Whether no more callbacks are made.
+    pub(super) fn is_finished(self) -> bool {
+        matches!(self, Self::Finished | Self::Left)
+    }
 }
 
 /// Filters that a new configuration has replaced.

@@ -217,12 +217,12 @@ impl<F: HttpFilter> Runtime<F> {
             standing,
             holds_headers,
         } = entered;
-        if standing == Standing::Finished
+        if standing.is_finished()
             || !standing.lets(phase)
             || !F::CALLBACKS.contains(kind.callback())
         {
             self.leave(id, state);
-            if standing == Standing::Finished || standing.lets(phase) {
+            if standing.lets(phase) {
                 self.pass(id, kind, later);
             }
         } else if F::AWAITS.contains(kind.callback()) {
