@@ -82,6 +82,8 @@ enum Step {
     Stray(u32),
     Time(u8),
     End(Index),
+    /// A response of the host's own, whatever has become of the request.
+    TimedOut(Index),
     /// Another configuration in the place of the one that is there.
     Update,
 }
@@ -328,6 +330,14 @@ impl<'h> Sent<'h> {
         true
     }
 
+    fn time_out(&mut self) {
+        if !self.responded && self.next > 0 && self.stream.outcome().is_none() {
+            self.responded = true;
+            self.stream
+                .send_response(Response::new(504).body("upstream request timeout"));
+        }
+    }
+
     /// Ends the stream. It went on if it was let, and only then.
     fn end(self, fair: bool) {
         let who = self.who;
@@ -448,6 +458,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..64_u32).prop_map(Step::Stray),
         2 => any::<u8>().prop_map(Step::Time),
         1 => any::<Index>().prop_map(Step::End),
+        1 => any::<Index>().prop_map(Step::TimedOut),
         1 => Just(Step::Update),
     ]
 }
@@ -547,6 +558,12 @@ fn run(
             Step::End(at) => {
                 if !streams.is_empty() {
                     streams.remove(at.index(streams.len())).end(false);
+                }
+            }
+            Step::TimedOut(at) => {
+                if !streams.is_empty() {
+                    let at = at.index(streams.len());
+                    streams[at].time_out();
                 }
             }
             Step::Update => {
