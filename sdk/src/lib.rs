@@ -61,6 +61,7 @@
 //! - [`reply`] answers in the upstream's place; [`metrics`], [`clock`] and
 //!   [`random`] are services; the macros of the `log` crate write JSON lines to
 //!   Envoy's log.
+//! - [`shared`] is what all workers know together.
 //!
 //! # What it promises
 //!
