@@ -11,7 +11,7 @@ use legation::shared::{
     Geometry, Json, Leader, QueueSender, SharedError, SharedMap, SharedQueue, SharedValue,
 };
 use legation::{Configure, Flow, HttpFilter, LocalReply, RequestHeaders, Result, clock};
-use legation_testing::{Answer, Callback, Exchange, Host, Request};
+use legation_testing::{Answer, Callback, Exchange, Host, Request, chaos};
 
 const GET: &str = "proxy_get_shared_data";
 const SET: &str = "proxy_set_shared_data";
@@ -43,6 +43,51 @@ impl HttpFilter for Sharing {
         Ok(LocalReply::new(200).body(answer).into())
     }
 }
+
+/// Does all of it in each request, whatever fails.
+struct Everything(Sharing);
+
+#[legation::filter]
+impl HttpFilter for Everything {
+    const NAME: &'static str = "everything";
+    type Config = NoConfig;
+    type Stream = ();
+
+    fn configure(_: NoConfig, _: &mut Configure) -> Result<Self, ConfigErrors> {
+        let sharing = Sharing::new().map_err(ConfigErrors::of_document)?;
+        Ok(Self(sharing))
+    }
+
+    fn on_request_headers(&self, (): &mut (), _: &mut RequestHeaders) -> Result<Flow> {
+        let mut done = Ok(Flow::Continue);
+        for path in PATHS {
+            if let Err(error) = self.0.answer(path) {
+                done = Err(error.into());
+            }
+        }
+        done
+    }
+}
+
+const PATHS: [&str; 17] = [
+    "/get",
+    "/set",
+    "/add",
+    "/add-impatiently",
+    "/leave",
+    "/insert",
+    "/words",
+    "/map/get",
+    "/map/add",
+    "/map/remove",
+    "/lead",
+    "/leads",
+    "/holder",
+    "/push",
+    "/send",
+    "/pop",
+    "/resign",
+];
 
 impl Sharing {
     fn new() -> Result<Self, SharedError> {
@@ -381,4 +426,11 @@ fn a_count_that_is_too_high_is_put_right_when_the_queue_is_empty() {
         [GET, "proxy_dequeue_shared_queue", SET]
     );
     ask(&host, "/push");
+}
+
+#[test]
+fn nothing_panics_on_a_host_that_lies() {
+    let report = chaos::run::<Everything>("", 2_000, 11);
+    println!("{report}");
+    assert!(report.lies > 1_000 && report.failures > 100, "{report}");
 }

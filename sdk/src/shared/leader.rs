@@ -40,8 +40,8 @@ use crate::random;
 /// lease in force counts as over, or nobody could lead until the clock gets
 /// there again.
 ///
-/// **Not the main thread's.** Envoy runs `configure` there too, so there is one
-/// more candidate than there are workers.
+/// **Who.** Envoy configures a filter on its main thread as well, where it ticks
+/// and has no requests: with four workers there are five candidates.
 #[derive(Debug)]
 pub struct Leader {
     key: Box<[u8]>,

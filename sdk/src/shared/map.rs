@@ -88,7 +88,7 @@ impl<const N: usize> MapValue for [u8; N] {
 /// buckets × (name + 5 + 8 + ways × (8 + size of a value)) + name + 20
 /// ```
 ///
-/// whatever number of distinct keys was seen, to which Envoy adds about 110
+/// whatever number of distinct keys was seen, to which Envoy adds about 100
 /// bytes a bucket for its own table. It is taken as buckets come into use. A
 /// map of one name keeps what it took when it is configured smaller: shared
 /// data cannot be removed.
@@ -105,8 +105,8 @@ impl<const N: usize> MapValue for [u8; N] {
 /// still has connections) take each other's buckets for empty. Give them names
 /// of their own if that matters.
 ///
-/// A map of 16 ways and values of 16 bytes has buckets of up to 392 bytes. A get costs
-/// about 0.7 µs, an update about 0.9 µs, and the hash about 0.1 µs.
+/// **Cost.** A get is about 0.8 µs and an update about 1 µs: 1.2 times that of a
+/// value of its own, with buckets of 8 entries of 24 bytes that are full.
 pub struct SharedMap<V> {
     name: Box<[u8]>,
     layout: Layout,
