@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use crate::abi;
-use crate::error::HostError;
-use crate::metrics::{Counter, Gauge, Histogram};
+use crate::metrics::{Counter, Family, Gauge, Histogram, Metric, Names};
 
 /// The host, while [`HttpFilter::configure`](crate::HttpFilter::configure) runs.
 ///
@@ -13,8 +12,8 @@ use crate::metrics::{Counter, Gauge, Histogram};
 /// there is nothing to handle.
 #[derive(Debug)]
 pub struct Configure {
-    prefix: String,
-    failures: Vec<HostError>,
+    names: Names,
+    failures: Vec<String>,
     tick_period: Option<Duration>,
     holds_headers: bool,
     /// Whether it is for one of a suite's filters: they tick together.
@@ -24,7 +23,7 @@ pub struct Configure {
 impl Configure {
     pub(crate) fn new(filter: &str) -> Self {
         Self {
-            prefix: filter.replace('-', "_"),
+            names: Names::of(filter),
             failures: Vec::new(),
             tick_period: None,
             holds_headers: false,
@@ -49,25 +48,72 @@ impl Configure {
     /// Puts another word than the filter's name before the metrics defined from
     /// here on, so that two filters of one kind count apart.
     pub fn stat_prefix(&mut self, prefix: &str) {
-        prefix.clone_into(&mut self.prefix);
+        self.names = Names::under(prefix);
     }
 
-    /// A counter `PREFIX.name`.
+    /// A counter `PREFIX.name`. One host call.
     pub fn counter(&mut self, name: &str) -> Counter {
-        let counter = Counter::define(&self.metric_name(name));
-        self.take(counter).unwrap_or(Counter::disabled())
+        self.metric(name)
     }
 
-    /// A gauge `PREFIX.name`.
+    /// A gauge `PREFIX.name`. One host call.
     pub fn gauge(&mut self, name: &str) -> Gauge {
-        let gauge = Gauge::define(&self.metric_name(name));
-        self.take(gauge).unwrap_or(Gauge::disabled())
+        self.metric(name)
     }
 
-    /// A histogram `PREFIX.name`. Say its unit in its name.
+    /// A histogram `PREFIX.name`. Say its unit in its name. One host call.
     pub fn histogram(&mut self, name: &str) -> Histogram {
-        let histogram = Histogram::define(&self.metric_name(name));
-        self.take(histogram).unwrap_or(Histogram::disabled())
+        self.metric(name)
+    }
+
+    /// A counter `PREFIX.name` with [tags](crate::metrics#tags), which may be
+    /// labels: `("reason", "expired")`. One host call.
+    ///
+    /// A tag whose name is none, that stands there twice or whose value is too
+    /// long has the configuration refused.
+    pub fn counter_with_tags(&mut self, name: &str, tags: &[(&str, &str)]) -> Counter {
+        self.tagged(name, tags)
+    }
+
+    /// A gauge `PREFIX.name` with tags: see
+    /// [`counter_with_tags`](Self::counter_with_tags).
+    pub fn gauge_with_tags(&mut self, name: &str, tags: &[(&str, &str)]) -> Gauge {
+        self.tagged(name, tags)
+    }
+
+    /// A histogram `PREFIX.name` with tags: see
+    /// [`counter_with_tags`](Self::counter_with_tags). Say its unit in its name.
+    pub fn histogram_with_tags(&mut self, name: &str, tags: &[(&str, &str)]) -> Histogram {
+        self.tagged(name, tags)
+    }
+
+    /// Counters `PREFIX.name` whose tags have these names, and values that are
+    /// known only at run time. No host call yet.
+    pub fn counter_family<const N: usize>(
+        &mut self,
+        name: &str,
+        tags: [&str; N],
+    ) -> Family<Counter, N> {
+        self.family(name, tags)
+    }
+
+    /// Gauges `PREFIX.name`: see [`counter_family`](Self::counter_family).
+    pub fn gauge_family<const N: usize>(
+        &mut self,
+        name: &str,
+        tags: [&str; N],
+    ) -> Family<Gauge, N> {
+        self.family(name, tags)
+    }
+
+    /// Histograms `PREFIX.name`: see [`counter_family`](Self::counter_family).
+    /// Say their unit in their name.
+    pub fn histogram_family<const N: usize>(
+        &mut self,
+        name: &str,
+        tags: [&str; N],
+    ) -> Family<Histogram, N> {
+        self.family(name, tags)
     }
 
     /// Has [`HttpFilter::on_tick`](crate::HttpFilter::on_tick) called this
@@ -104,16 +150,32 @@ impl Configure {
         self.holds_headers
     }
 
-    /// What the host refused.
-    pub(crate) fn failures(&self) -> &[HostError] {
+    /// What was refused.
+    pub(crate) fn failures(&self) -> &[String] {
         &self.failures
     }
 
-    fn metric_name(&self, name: &str) -> String {
-        format!("{}.{name}", self.prefix)
+    fn metric<M: Metric>(&mut self, name: &str) -> M {
+        let metric = M::define(&self.names.plain(name));
+        self.take(metric).unwrap_or_else(M::disabled)
     }
 
-    fn take<T>(&mut self, answer: Result<T, HostError>) -> Option<T> {
-        answer.map_err(|error| self.failures.push(error)).ok()
+    fn tagged<M: Metric>(&mut self, name: &str, tags: &[(&str, &str)]) -> M {
+        let full = self.names.tagged(name, tags);
+        let metric = self.take(full).map(|full| M::define(&full));
+        let metric = metric.and_then(|metric| self.take(metric));
+        metric.unwrap_or_else(M::disabled)
+    }
+
+    fn family<M: Metric, const N: usize>(&mut self, name: &str, tags: [&str; N]) -> Family<M, N> {
+        let template = self.names.template(name, tags);
+        self.take(template)
+            .map_or_else(Family::disabled, Family::new)
+    }
+
+    fn take<T, E: ToString>(&mut self, answer: Result<T, E>) -> Option<T> {
+        answer
+            .map_err(|error| self.failures.push(error.to_string()))
+            .ok()
     }
 }

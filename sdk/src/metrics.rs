@@ -7,6 +7,48 @@
 //!
 //! An update is one host call of about 80 ns. It has no result: a request is
 //! not refused because it could not be counted.
+//!
+//! # Tags
+//!
+//! A metric may have tags, which become labels
+//! ([`Configure::counter_with_tags`](crate::Configure::counter_with_tags)). To
+//! Envoy they are the end of its name, in the order of the tags' names, each a
+//! segment `TAG=VALUE;`:
+//!
+//! ```text
+//! wasmcustom.jwt_auth.refused.provider=https://login.example;.reason=expired;
+//! ```
+//!
+//! Envoy makes labels of them by one regular expression a tag, the same for
+//! all but the tag's name, in its bootstrap (`envoy-config/observability.yaml`):
+//!
+//! ```yaml
+//! stats_config:
+//!   stats_tags:
+//!   - { tag_name: reason, regex: '^wasmcustom\..*?(\.reason=([^;]*);)' }
+//! ```
+//!
+//! and `/stats/prometheus` then has
+//! `jwt_auth_refused{provider="https://login.example",reason="expired"}`.
+//! Without that line, each value is a metric of its own with all of it in its
+//! name.
+//!
+//! A tag's name is lower case, as a label's may be (`[a-z][a-z0-9_]*`), and
+//! neither `le` nor `quantile`, which histograms have. In its value `%`, `;`, `=`
+//! and what else could be mistaken for syntax (`,`, `|`, `"`, `\`), control
+//! characters and bytes beyond ASCII stand percent-encoded, so that no value can
+//! pass for another tag and no two values for one. A value is at most
+//! [`MAX_TAG_VALUE`] bytes long in that form.
+//!
+//! Values that are known only at run time go through a [`Family`], which bounds
+//! how many there are.
+
+mod family;
+mod name;
+
+pub use family::Family;
+pub use name::MAX_TAG_VALUE;
+pub(crate) use name::Names;
 
 use crate::abi::{self, MetricType};
 use crate::error::HostError;
@@ -26,11 +68,38 @@ pub struct Histogram(Id);
 /// `None` for a metric that the host refused to define.
 type Id = Option<u32>;
 
-impl Counter {
-    pub(crate) fn define(name: &str) -> Result<Self, HostError> {
-        abi::define_metric(MetricType::Counter, name).map(|id| Self(Some(id)))
-    }
+/// A counter, a gauge or a histogram.
+pub trait Metric: sealed::Define + Copy {}
 
+impl<M: sealed::Define + Copy> Metric for M {}
+
+mod sealed {
+    use crate::error::HostError;
+
+    pub trait Define: Sized {
+        fn define(name: &str) -> Result<Self, HostError>;
+
+        fn disabled() -> Self;
+    }
+}
+
+macro_rules! define {
+    ($($metric:ident)*) => {
+        $(impl sealed::Define for $metric {
+            fn define(name: &str) -> Result<Self, HostError> {
+                abi::define_metric(MetricType::$metric, name).map(|id| Self(Some(id)))
+            }
+
+            fn disabled() -> Self {
+                Self::disabled()
+            }
+        })*
+    };
+}
+
+define!(Counter Gauge Histogram);
+
+impl Counter {
     /// A counter that counts nothing.
     pub const fn disabled() -> Self {
         Self(None)
@@ -56,10 +125,6 @@ impl Counter {
 }
 
 impl Gauge {
-    pub(crate) fn define(name: &str) -> Result<Self, HostError> {
-        abi::define_metric(MetricType::Gauge, name).map(|id| Self(Some(id)))
-    }
-
     /// A gauge that shows nothing.
     pub const fn disabled() -> Self {
         Self(None)
@@ -86,10 +151,6 @@ impl Gauge {
 }
 
 impl Histogram {
-    pub(crate) fn define(name: &str) -> Result<Self, HostError> {
-        abi::define_metric(MetricType::Histogram, name).map(|id| Self(Some(id)))
-    }
-
     /// A histogram that records nothing.
     pub const fn disabled() -> Self {
         Self(None)
