@@ -97,6 +97,8 @@ impl<F: HttpFilter> Default for Host<F> {
         let machine = Machine::new(F::NAME);
         let runtime = Rc::default();
         machine.tell_through(&runtime);
+        // A new VM: what another on this thread learned of its host is not its.
+        legation::foreign::forget();
         Self {
             machine,
             runtime,
