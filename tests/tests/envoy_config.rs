@@ -9,11 +9,13 @@ use anyhow::Result;
 use legation_tests::{Config, Envoy, envoy_config_dir, module};
 use support::write_stub;
 
-/// `envoy.yaml` and every file of `filters/`.
+/// Every file of `envoy-config/` and of `filters/` in it.
 fn bootstraps() -> Result<Vec<PathBuf>> {
-    let mut files = vec![envoy_config_dir().join("envoy.yaml")];
-    for entry in fs::read_dir(envoy_config_dir().join("filters"))? {
-        files.push(entry?.path());
+    let mut files = Vec::new();
+    for folder in [envoy_config_dir(), envoy_config_dir().join("filters")] {
+        for entry in fs::read_dir(folder)? {
+            files.push(entry?.path());
+        }
     }
     files.retain(|file| file.extension().is_some_and(|kind| kind == "yaml"));
     files.sort();
