@@ -7,6 +7,7 @@ mod clean;
 mod demo;
 mod filter_config;
 mod module;
+mod new;
 mod prune;
 mod run;
 mod stop;
@@ -37,6 +38,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    New(new::Args),
     Build(build::Args),
     Demo(demo::Args),
     Test(test::Args),
@@ -49,6 +51,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = |()| ExitCode::SUCCESS;
     let result = match Cli::parse().command {
+        Command::New(args) => new::run(&args).map(done),
         Command::Build(args) => build::run(&args).map(done),
         Command::Demo(args) => demo::run(&args),
         Command::Test(args) => test::run(&args),

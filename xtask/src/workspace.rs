@@ -121,6 +121,14 @@ impl Workspace {
         })
     }
 
+    /// The folder of the workspace's package of this name.
+    pub(crate) fn folder_of(&self, name: &str) -> Option<PathBuf> {
+        let mut packages = self.metadata.workspace_packages().into_iter();
+        let package = packages.find(|package| package.name == name)?;
+        let manifest = package.manifest_path.as_std_path();
+        manifest.parent().map(Path::to_owned)
+    }
+
     /// The version of a dependency in `Cargo.lock`.
     pub(crate) fn locked_version(&self, name: &str) -> Option<String> {
         let mut packages = self.metadata.packages.iter();
