@@ -68,9 +68,12 @@ impl Workspace {
         self.module_packages("filters")
     }
 
-    /// The modules that only tests and benchmarks load, by name.
+    /// The modules that only tests and benchmarks load: their own and the examples, by name.
     pub(crate) fn test_modules(&self) -> Vec<ModulePackage> {
-        self.module_packages("tests/modules")
+        let mut modules = self.module_packages("tests/modules");
+        modules.extend(self.module_packages("sdk/examples"));
+        modules.sort_by(|a, b| a.name.cmp(&b.name));
+        modules
     }
 
     fn module_packages(&self, folder: &str) -> Vec<ModulePackage> {
