@@ -79,6 +79,10 @@ pub enum CalloutError {
     /// The circuit breaker is open: nothing was sent.
     #[error("the circuit is open")]
     CircuitOpen,
+    /// So many are under way, or wait, that there is no place for another: nothing
+    /// was sent.
+    #[error("too many callouts are under way")]
+    Overloaded,
     /// Nobody is left to take the answer: awaited outside of an `async fn`
     /// callback, or the fetch that this one had joined was dropped.
     #[error("the callout has nobody to wait for it")]
