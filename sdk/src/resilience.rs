@@ -4,6 +4,10 @@
 mod backoff;
 mod breaker;
 mod cache;
+mod coalesce;
+#[cfg(test)]
+mod executor;
+mod fetch;
 mod retry;
 
 pub use backoff::{Backoff, MAX_RETRY_AFTER, retry_after};
@@ -11,4 +15,6 @@ pub use breaker::{
     BreakerSettings, BreakerState, CircuitBreaker, FailureRatio, Permit, Refused, Verdict,
 };
 pub use cache::{Cache, Life, Lookup};
+pub use coalesce::Coalesce;
+pub use fetch::{FetchCache, FetchSettings, Fetched};
 pub use retry::{Outcome, Repeat, RetryOn, RetryPolicy, SHORTEST_TRY, Tries, UnknownWord};
