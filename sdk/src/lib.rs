@@ -83,6 +83,10 @@
 #[doc = include_str!("../../README.md")]
 mod readme {}
 
+// Unit tests of what counts and calls link the mock host's symbols.
+#[cfg(all(test, not(target_family = "wasm")))]
+use legation_testing as _;
+
 // The macros name the crate as its users do.
 extern crate self as legation;
 

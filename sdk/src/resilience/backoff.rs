@@ -24,6 +24,11 @@ impl Backoff {
         Self { base, max }
     }
 
+    /// What it begins with.
+    pub const fn base(&self) -> Duration {
+        self.base
+    }
+
     /// The longest wait before this retry, counted from 0.
     pub fn ceiling(&self, retry: u32) -> Duration {
         1_u32

@@ -64,7 +64,7 @@ impl RetryOn {
     pub const RESOURCE_EXHAUSTED: Self = Self(1 << 8);
     /// `internal`: the gRPC status 13.
     pub const INTERNAL: Self = Self(1 << 9);
-    /// `unavailable`: the gRPC status 14.
+    /// `unavailable`: the gRPC status 14, and no connection, which is told as that.
     pub const UNAVAILABLE: Self = Self(1 << 10);
 
     /// What is retried where nothing is said: `gateway-error`,
@@ -188,7 +188,13 @@ impl RetryPolicy {
         }
     }
 
-    /// Whether a try that ended so is one to repeat.
+    /// The time for a first try.
+    pub fn longest_try(&self) -> Duration {
+        let one = self.per_try_timeout.unwrap_or(self.timeout);
+        one.min(self.timeout).max(SHORTEST_TRY)
+    }
+
+    /// Whether a try that ended so is one to repeat, were there time and tries.
     pub fn retries(&self, outcome: Outcome, repeat: Repeat) -> bool {
         if repeat == Repeat::Unsafe && outcome != Outcome::NotConnected {
             return false;
@@ -201,7 +207,9 @@ impl RetryPolicy {
             Outcome::GrpcStatus(8) => RetryOn::RESOURCE_EXHAUSTED,
             Outcome::GrpcStatus(13) => RetryOn::INTERNAL,
             Outcome::GrpcStatus(14) => RetryOn::UNAVAILABLE,
-            Outcome::NotConnected => NO_ANSWER.and(RetryOn::CONNECT_FAILURE),
+            Outcome::NotConnected => NO_ANSWER
+                .and(RetryOn::CONNECT_FAILURE)
+                .and(RetryOn::UNAVAILABLE),
             Outcome::Reset => NO_ANSWER,
             Outcome::Timeout => NO_ANSWER.and(RetryOn::TIMEOUT),
             Outcome::Status(_) | Outcome::GrpcStatus(_) | Outcome::Final => RetryOn::NONE,
@@ -249,11 +257,12 @@ impl<'a> Tries<'a> {
     /// less than [`SHORTEST_TRY`].
     pub fn timeout(&self, now: SystemTime) -> Option<Duration> {
         let left = self.left(now);
-        let timeout = self
-            .policy
-            .per_try_timeout
-            .map_or(left, |one| one.min(left));
-        (left >= SHORTEST_TRY).then_some(timeout.max(SHORTEST_TRY))
+        (left >= SHORTEST_TRY).then_some(left.min(self.policy.longest_try()))
+    }
+
+    /// Whether there may be another try after one that ended so, if time is left.
+    pub fn may_go_on(&self, outcome: Outcome) -> bool {
+        self.retries < self.policy.num_retries && self.policy.retries(outcome, self.repeat)
     }
 
     /// The wait before another try, or `None` if that was the last: because it
@@ -271,7 +280,7 @@ impl<'a> Tries<'a> {
         now: SystemTime,
         random: u64,
     ) -> Option<Duration> {
-        if self.retries >= self.policy.num_retries || !self.policy.retries(outcome, self.repeat) {
+        if !self.may_go_on(outcome) {
             return None;
         }
         let delay = self.policy.back_off.delay(self.retries, random);

@@ -59,7 +59,7 @@ fn each_word_names_what_it_names_in_envoy() {
         ("deadline-exceeded", "..............#..."),
         ("resource-exhausted", "...............#.."),
         ("internal", "................#."),
-        ("unavailable", ".................#"),
+        ("unavailable", "........#........#"),
     ] {
         let policy = policy(word.parse().unwrap());
         let retried: String = outcomes
