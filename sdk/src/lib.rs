@@ -53,15 +53,70 @@
 //! legation::register!(PathLimit);
 //! ```
 //!
-//! - [`HttpFilter`] is the trait, [`register!`] makes a module of it.
-//! - [`phase`] has what a callback may do: headers, bodies, trailers, each where
-//!   Envoy allows it. [`headers`] and [`attributes`] are what a request is known by.
-//! - [`config`] reads what users write; [`matcher`] and [`mod@format`] are the parts
-//!   of it that all filters share: which requests, and text taken from them.
-//! - [`reply`] answers in the upstream's place; [`metrics`], [`clock`] and
-//!   [`random`] are services; the macros of the `log` crate write JSON lines to
-//!   Envoy's log.
-//! - [`shared`] is what all workers know together.
+//! # What there is
+//!
+//! What one writes: [`HttpFilter`] is the trait, [`#[legation::filter]`](macro@filter)
+//! stands before its implementation, [`register!`] makes a module of it, and
+//! [`Suite`] one module of several filters.
+//!
+//! What a callback may do:
+//! - [`phase`] has a type for each: headers, bodies, trailers, each where Envoy
+//!   allows it. [`headers`] and [`attributes`] are what a request is known by.
+//! - [`reply`] answers in the upstream's place.
+//! - [`filter_state`] hands what was found out to other filters and to the access
+//!   log.
+//!
+//! What users write: [`config`] reads it; [`matcher`] and [`mod@format`] are the
+//! parts of it that all filters share: which requests, and text taken from them.
+//!
+//! What a callback may wait for, where it is an `async fn`:
+//! - the answer of another service ([`callout`], HTTP and gRPC), with retries,
+//!   circuit breakers and caches around it ([`resilience`]);
+//! - a time ([`clock::sleep`]), or the message's body, whole
+//!   ([`RequestHeaders::buffer_body`]).
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use legation::callout::HttpRequest;
+//! use legation::config::{ConfigErrors, NoConfig};
+//! use legation::{Configure, Flow, HttpFilter, LocalReply, RequestHeaders, Result};
+//!
+//! /// Lets a request pass if another service says so.
+//! struct Ask;
+//!
+//! #[legation::filter]
+//! impl HttpFilter for Ask {
+//!     const NAME: &'static str = "ask";
+//!     type Config = NoConfig;
+//!     type Stream = ();
+//!
+//!     fn configure(_: NoConfig, _: &mut Configure) -> Result<Self, ConfigErrors> {
+//!         Ok(Self)
+//!     }
+//!
+//!     async fn on_request_headers(&self, (): &mut (), request: &mut RequestHeaders) -> Result<Flow> {
+//!         let token = request.headers().get("authorization")?.unwrap_or_default().to_vec();
+//!         let answer = HttpRequest::get("auth", "/check")
+//!             .header("authorization", token)
+//!             .timeout(Duration::from_millis(250))
+//!             .send()
+//!             .await?; // no answer: the request is refused
+//!         Ok(match answer.status() {
+//!             200 => Flow::Continue,
+//!             _ => LocalReply::new(401).into(),
+//!         })
+//!     }
+//! }
+//!
+//! legation::register!(Ask);
+//! ```
+//!
+//! What goes beyond a request: [`shared`] is what all workers know together;
+//! [`spawn`] runs a future that outlives its stream; [`metrics`] count, with tags;
+//! the macros of the `log` crate write JSON lines to Envoy's log. [`clock`] and
+//! [`random`] are what they say; [`foreign`] has Envoy's own functions, such as the
+//! check of a signature.
 //!
 //! # What it promises
 //!
