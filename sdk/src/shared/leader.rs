@@ -41,7 +41,8 @@ use crate::random;
 /// there again.
 ///
 /// **Who.** Envoy configures a filter on its main thread as well, where it ticks
-/// and has no requests: with four workers there are five candidates.
+/// and makes callouts, and has no requests: with four workers there are five
+/// candidates. So share what was fetched; the leader may have no use for it.
 #[derive(Debug)]
 pub struct Leader {
     key: Box<[u8]>,
