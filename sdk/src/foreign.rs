@@ -17,8 +17,9 @@
 //! ```
 //!
 //! Each call here is one host call, about 0.4 µs without an answer and 0.7 µs
-//! with one, and what the function itself takes. Only the first call of
-//! [`set_envoy_filter_state`] may make a second one.
+//! with one, and what the function itself takes. Only where the very first call
+//! of [`set_envoy_filter_state`] is refused, a second one asks whether the function
+//! is there.
 
 mod compression;
 mod expression;
@@ -170,7 +171,7 @@ pub fn verify_signature(
 /// The signature is in the form that [`verify_signature`] takes.
 ///
 /// [`ForeignError::Refused`] where the key cannot be read or cannot sign. One
-/// host call; in Envoy about 1 ms for RSA-2048.
+/// host call.
 pub fn sign(hash: Hash, private_key: &[u8], text: &[u8]) -> Result<Vec<u8>, ForeignError> {
     let arguments = message::SignArguments {
         hash_function: hash.name().to_owned(),

@@ -544,7 +544,7 @@ fn a_family_defines_a_metric_once_and_looks_it_up_for_nothing() {
 fn a_family_tells_so_many_apart_and_no_more() {
     let host = host();
 
-    let (_, calls) = with(&host, |filter| {
+    let ((), calls) = with(&host, |filter| {
         for issuer in ["a", "b", "c", "d", "a"] {
             filter.refused.with(["expired", issuer]).increment();
         }
@@ -565,7 +565,7 @@ fn a_metric_that_the_host_refuses_counts_nothing_and_says_so_once() {
     let host = host();
     host.answer(DEFINE, Answer::Status(2));
 
-    let (_, calls) = with(&host, |filter| {
+    let ((), calls) = with(&host, |filter| {
         filter.refused.with(["expired", "a"]).increment();
         filter.refused.with(["expired", "a"]).increment();
     });

@@ -296,7 +296,11 @@ fn note<T: Debug, E: ToString>(
 
 fn bytes<E: ToString>(result: Result<Vec<u8>, E>) -> String {
     match result {
-        Ok(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        Ok(bytes) => bytes.iter().fold(String::new(), |mut digits, byte| {
+            // Writing to a string does not fail.
+            let _ = write!(digits, "{byte:02x}");
+            digits
+        }),
         Err(error) => error.to_string(),
     }
 }
