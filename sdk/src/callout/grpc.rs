@@ -161,10 +161,7 @@ struct EnvoyGrpc {
 /// The error of a call that ended with this status. The message is as the other
 /// side encoded it, with Envoy's own details behind it in braces, or those alone.
 fn failure(status: u32, message: &str) -> CalloutError {
-    let (message, details) = message
-        .strip_suffix('}')
-        .and_then(|message| message.rsplit_once('{'))
-        .unwrap_or(("", message));
+    let (message, details) = split_details(message).unwrap_or(("", message));
     if details == "response_timeout" {
         return CalloutError::Timeout;
     }
@@ -178,6 +175,24 @@ fn failure(status: u32, message: &str) -> CalloutError {
         status,
         message: percent_decode_str(message).decode_utf8_lossy().into_owned(),
     }
+}
+
+/// What stands before the last braces, and in them; there may be braces in them.
+fn split_details(message: &str) -> Option<(&str, &str)> {
+    let inside = message.strip_suffix('}')?;
+    let mut open = 1_usize;
+    for (at, character) in inside.char_indices().rev() {
+        match character {
+            '}' => open = open.saturating_add(1),
+            '{' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        if open == 0 {
+            let (message, details) = inside.split_at_checked(at)?;
+            return Some((message, details.strip_prefix('{')?));
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -197,6 +212,8 @@ mod tests {
     fn tells_the_other_sides_message_from_envoys_details() {
         assert_eq!(message(7, "no%20way%21{via_upstream}"), "no way!");
         assert_eq!(message(7, "{brace}{via_upstream}"), "{brace}");
+        assert_eq!(message(14, "lost{reset{remote_reset}}"), "lost");
+        assert_eq!(message(7, "}{{via_upstream}"), "}{");
         assert_eq!(message(2, "via_upstream"), "");
         assert_eq!(message(14, "no healthy upstream"), "no healthy upstream");
         assert_eq!(message(13, ""), "");
