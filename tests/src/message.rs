@@ -181,6 +181,13 @@ impl Received {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
+    /// The message of a gRPC call; `None` where the body is not just one of them.
+    pub fn grpc_message(&self) -> Option<&[u8]> {
+        let (head, message) = self.body.split_at_checked(5)?;
+        let length = u32::from_be_bytes(head.get(1..)?.try_into().ok()?);
+        (head[0] == 0 && usize::try_from(length) == Ok(message.len())).then_some(message)
+    }
+
     /// The mark that [`Request::id`] gave it.
     pub fn id(&self) -> Option<String> {
         self.headers.text(ID_HEADER)

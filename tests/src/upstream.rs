@@ -211,6 +211,24 @@ impl Reply {
             .body(value.to_string())
     }
 
+    /// The answer of a gRPC method: one message, and the status 0.
+    pub fn grpc(message: &[u8]) -> Self {
+        Self::grpc_status(0, "").body(grpc_frame(message))
+    }
+
+    /// The answer of a gRPC method without a message. What stands in `message` is sent as it is,
+    /// where gRPC has it percent-encoded.
+    pub fn grpc_status(status: u32, message: &str) -> Self {
+        let reply = Self::ok()
+            .header("content-type", "application/grpc")
+            .trailer("grpc-status", status.to_string());
+        if message.is_empty() {
+            reply
+        } else {
+            reply.trailer("grpc-message", message)
+        }
+    }
+
     /// No answer: the connection is closed (in HTTP/2 the stream is reset).
     pub fn reset() -> Self {
         Self::of(Kind::Reset)
@@ -293,6 +311,12 @@ impl Reply {
         *response.headers_mut() = headers;
         Ok(response)
     }
+}
+
+/// A message as gRPC sends it: behind a byte that says it is not compressed, and its length.
+fn grpc_frame(message: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(message.len()).expect("a test's message has less than 4 GiB");
+    [&[0], length.to_be_bytes().as_slice(), message].concat()
 }
 
 async fn serve(listener: TcpListener, state: Arc<State>) {
