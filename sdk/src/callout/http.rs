@@ -8,6 +8,8 @@ use crate::headers::{self, HeaderList};
 use crate::runtime::reactor::{self, Protocol};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+/// By how much a timeout may come too early.
+const MAX_EARLY: Duration = Duration::from_millis(20);
 /// What is taken of an answer's body.
 const DEFAULT_MAX_RESPONSE_BYTES: usize = 1024 * 1024;
 /// What is taken at least: Envoy's own words for why there is no answer.
@@ -142,7 +144,7 @@ impl HttpRequest {
         match answer.await {
             Ok(arrived) => HttpResponse::read(arrived, self.max_response_bytes),
             // Envoy says no more than that it is over.
-            Err(CalloutError::NoHeaders) if since(began) >= self.timeout => {
+            Err(CalloutError::NoHeaders) if is_over(since(began), self.timeout) => {
                 Err(CalloutError::Timeout)
             }
             Err(error) => Err(error),
@@ -194,6 +196,13 @@ impl HttpRequest {
 fn since(began: u64) -> Duration {
     let now = abi::now_nanoseconds().unwrap_or_default();
     Duration::from_nanos(now.saturating_sub(began))
+}
+
+/// Whether a timeout has passed by Envoy's clock, which counts from the beginning of
+/// the turn of its loop in which the callout was sent.
+fn is_over(elapsed: Duration, timeout: Duration) -> bool {
+    let early = (timeout / 10).min(MAX_EARLY);
+    elapsed.saturating_add(early) >= timeout
 }
 
 fn borrowed(headers: &[(String, Vec<u8>)]) -> impl Iterator<Item = (&str, &[u8])> {
