@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use http::uri::{Parts, PathAndQuery};
 use http::{HeaderValue, Uri, header};
-use hyper::client::conn::{http1, http2};
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 
@@ -125,19 +126,8 @@ impl fmt::Debug for Client {
 
 impl Shared {
     async fn send(&self, request: Request) -> Result<Response> {
-        let mut connection = match self.take_idle() {
-            Some(connection) => connection,
-            None => self.connect().await?,
-        };
         let request = build(request, self.protocol)?;
-        let response = match &mut connection {
-            Connection::Http1(sender) => {
-                sender.ready().await.context("the connection closed")?;
-                sender.send_request(request).await
-            }
-            Connection::Http2(sender) => sender.send_request(request).await,
-        };
-        let response = response.context("no answer came")?;
+        let (connection, response) = self.exchange(request).await?;
         let (head, incoming) = response.into_parts();
         let read = body::read(incoming).await;
         let response = Response {
@@ -153,8 +143,35 @@ impl Shared {
         Ok(response)
     }
 
+    async fn exchange(
+        &self,
+        mut request: http::Request<Outgoing>,
+    ) -> Result<(Connection, http::Response<Incoming>)> {
+        // One that was kept may be closing: then the request has not gone out on it.
+        while let Some(mut connection) = self.take_idle() {
+            match connection.send(request).await {
+                Ok(response) => return Ok((connection, response)),
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) => {
+                        request = unsent;
+                        self.idle().clear();
+                    }
+                    None => return Err(error.into_error()).context("no answer came"),
+                },
+            }
+        }
+        let mut connection = self.connect().await?;
+        let response = connection.send(request).await;
+        let response = response.map_err(TrySendError::into_error);
+        Ok((connection, response.context("no answer came")?))
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn take_idle(&self) -> Option<Connection> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.idle();
         idle.retain(Connection::is_open);
         match self.protocol {
             Protocol::Http1 => idle.pop(),
@@ -167,7 +184,7 @@ impl Shared {
     }
 
     fn keep(&self, connection: Connection) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.idle();
         if self.protocol == Protocol::Http1 || idle.is_empty() {
             idle.push(connection);
         }
@@ -202,6 +219,20 @@ impl Shared {
 }
 
 impl Connection {
+    async fn send(
+        &mut self,
+        request: http::Request<Outgoing>,
+    ) -> Result<http::Response<Incoming>, TrySendError<http::Request<Outgoing>>> {
+        match self {
+            Self::Http1(sender) => {
+                // What comes of a connection that is not ready, sending tells.
+                sender.ready().await.ok();
+                sender.try_send_request(request).await
+            }
+            Self::Http2(sender) => sender.try_send_request(request).await,
+        }
+    }
+
     fn is_open(&self) -> bool {
         match self {
             Self::Http1(sender) => !sender.is_closed(),
