@@ -188,6 +188,19 @@ fn fewer_failures_than_the_share_do_not_open() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn failures_add_up_over_the_window() {
+    let mut breaker = CircuitBreaker::new(ratio());
+
+    for n in 0..9 {
+        breaker.ask(Verdict::Failure, at(n * 1_000));
+    }
+    assert_eq!(breaker.state(), BreakerState::Closed);
+    breaker.ask(Verdict::Failure, at(9_000));
+
+    assert_eq!(breaker.state(), BreakerState::Open);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn failures_leave_the_window_in_time() {
     let mut breaker = CircuitBreaker::new(ratio());
 

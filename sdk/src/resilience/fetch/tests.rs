@@ -177,6 +177,19 @@ fn errors_are_remembered_for_a_while() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn a_value_has_the_error_before_it_forgotten() {
+    let upstream = Upstream::new(settings());
+    upstream.down.set(true);
+    assert!(upstream.get("a").is_err());
+    upstream.down.set(false);
+
+    let value = Fetched::new(9).ttl(s(0));
+    upstream.cache.insert("a".to_owned(), value);
+
+    assert_eq!(upstream.get("a"), Ok(2));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn those_who_ask_meanwhile_wait_for_the_same_fetch() {
     let upstream = Upstream::new(settings());
     let mut one = pin!(upstream.cache.get_or_fetch("a", upstream.fetch()));
