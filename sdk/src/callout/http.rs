@@ -201,7 +201,7 @@ fn since(began: u64) -> Duration {
 /// Whether a timeout has passed by Envoy's clock, which counts from the beginning of
 /// the turn of its loop in which the callout was sent.
 fn is_over(elapsed: Duration, timeout: Duration) -> bool {
-    let early = (timeout / 10).min(MAX_EARLY);
+    let early = timeout.checked_div(10).unwrap_or_default().min(MAX_EARLY);
     elapsed.saturating_add(early) >= timeout
 }
 

@@ -8,7 +8,7 @@ use http::Method;
 use prost::Message;
 
 use super::backoff::retry_after;
-use super::breaker::{BreakerState, Verdict};
+use super::breaker::BreakerState;
 use super::config::HttpServiceConfig;
 use super::ended::{Ended, Kind};
 use super::retry::{Repeat, RetryPolicy, Tries};
