@@ -10,6 +10,7 @@ mod module;
 mod new;
 mod prune;
 mod run;
+mod soak;
 mod stop;
 mod suggest;
 mod target;
@@ -43,6 +44,7 @@ enum Command {
     Demo(demo::Args),
     Test(test::Args),
     Bench(bench::Args),
+    Soak(soak::Args),
     Run(run::Args),
     Validate(validate::Args),
     Clean(clean::Args),
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Bench(args) => bench::run(&args).map(done),
+        Command::Soak(args) => soak::run(&args).map(done),
         Command::Run(args) => run::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Clean(args) => clean::run(&args).map(done),

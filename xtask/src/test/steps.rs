@@ -11,6 +11,7 @@ use super::report::Outcome;
 use super::tally::Reader;
 use crate::build::{self, Which};
 use crate::cargo;
+use crate::soak;
 use crate::target;
 use crate::tools;
 use crate::workspace::Workspace;
@@ -83,6 +84,8 @@ fn e2e(workspace: &Workspace, outcome: &mut Outcome) -> Result<()> {
     build::modules(workspace, Which::All).context("these tests need the modules")?;
     let mut command = cargo::cargo(workspace.root());
     command.args(["test", "--workspace", "--no-fail-fast", "--test", "*"]);
+    // Those are `cargo xtask soak`'s.
+    command.args(["--", "--skip", soak::MODULE]);
     tests(&mut command, outcome)
 }
 
