@@ -119,15 +119,27 @@ impl<const MIN: u64, const MAX: u64> Deserr<ConfigErrors> for BoundedDuration<MI
         value: Value<V>,
         location: ValuePointerRef<'_>,
     ) -> Result<Self, ConfigErrors> {
-        let duration = Duration::deserialize_from_value(value, location)?;
-        let [min, max] = [MIN, MAX].map(std::time::Duration::from_millis);
-        if (min..=max).contains(&duration.0) {
-            return Ok(Self(duration));
-        }
-        let [got, min, max] = [duration.0, min, max].map(in_words);
-        let problem = format!("out of range: {got}, allowed are {min} to {max}");
-        Err(ConfigErrors::at(location, problem))
+        duration_between(value, location, MIN, MAX).map(Self)
     }
+}
+
+/// Reads a duration from `min` to `max` milliseconds. There once, whatever bounds
+/// there are.
+#[inline(never)]
+fn duration_between<V: IntoValue>(
+    value: Value<V>,
+    location: ValuePointerRef<'_>,
+    min: u64,
+    max: u64,
+) -> Result<Duration, ConfigErrors> {
+    let duration = Duration::deserialize_from_value(value, location)?;
+    let [min, max] = [min, max].map(std::time::Duration::from_millis);
+    if (min..=max).contains(&duration.0) {
+        return Ok(duration);
+    }
+    let [got, min, max] = [duration.0, min, max].map(in_words);
+    let problem = format!("out of range: {got}, allowed are {min} to {max}");
+    Err(ConfigErrors::at(location, problem))
 }
 
 /// `250ms`, `5s`, `2h`.
@@ -173,20 +185,32 @@ impl<const MIN: i64, const MAX: i64> Deserr<ConfigErrors> for Bounded<MIN, MAX> 
         value: Value<V>,
         location: ValuePointerRef<'_>,
     ) -> Result<Self, ConfigErrors> {
-        let got = Got::from(value);
-        let number = match &got {
-            Got::Integer(number) => i64::try_from(*number).ok(),
-            Got::Negative(number) => Some(*number),
-            _ => {
-                let expected = format!("a whole number from {MIN} to {MAX}");
-                return Err(ConfigErrors::at(location, wrong_type(&expected, &got)));
-            }
-        };
-        number.and_then(Self::new).ok_or_else(|| {
-            let problem = format!("out of range: {}, allowed are {MIN} to {MAX}", got.shown());
-            ConfigErrors::at(location, problem.replace("the number ", ""))
-        })
+        number_between(value, location, MIN, MAX).map(Self)
     }
+}
+
+/// Reads a whole number from `min` to `max`. There once, whatever bounds there are.
+#[inline(never)]
+fn number_between<V: IntoValue>(
+    value: Value<V>,
+    location: ValuePointerRef<'_>,
+    min: i64,
+    max: i64,
+) -> Result<i64, ConfigErrors> {
+    let got = Got::from(value);
+    let number = match &got {
+        Got::Integer(number) => i64::try_from(*number).ok(),
+        Got::Negative(number) => Some(*number),
+        _ => {
+            let expected = format!("a whole number from {min} to {max}");
+            return Err(ConfigErrors::at(location, wrong_type(&expected, &got)));
+        }
+    };
+    let in_range = number.filter(|number| (min..=max).contains(number));
+    in_range.ok_or_else(|| {
+        let problem = format!("out of range: {}, allowed are {min} to {max}", got.shown());
+        ConfigErrors::at(location, problem.replace("the number ", ""))
+    })
 }
 
 /// A percentage from 0 to 100 with up to four decimals.
