@@ -86,7 +86,7 @@ pub struct Refused {
 
 /// Closed, it lets all requests through; open, none; half-open, a few.
 ///
-/// A state machine that is told the time: no host calls, no allocation, about 150
+/// A state machine that is told the time: no host calls, no allocation, about 200
 /// bytes. One is for one upstream, on one worker.
 #[derive(Debug)]
 pub struct CircuitBreaker {

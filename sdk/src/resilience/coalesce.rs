@@ -32,8 +32,9 @@ pub(super) type Spawn = fn(Task) -> Result<()>;
 /// - [`CalloutError::Overloaded`]: as many keys are in flight, or as many wait for
 ///   this key, as are allowed.
 ///
-/// Host calls: none of its own. Allocations: three for a fetch and its first
-/// waiter, none or one for another waiter.
+/// Host calls: none of its own. Allocations: four for a fetch and its first waiter,
+/// and what [`spawn`](crate::spawn) takes; none for another waiter, unless the list
+/// of them grows.
 ///
 /// A fetch must not ask for its own key: it would wait for itself.
 pub struct Coalesce<K, V, E = CalloutError> {

@@ -119,8 +119,8 @@ pub(super) type Clock = fn() -> Option<SystemTime>;
 /// To clone it is to have the same cache. Values are shared, not cloned.
 ///
 /// Cost of a fresh value: one host call, for the time, and no allocation. Of a
-/// fetch: what [`Coalesce`] takes, one more call for the time, and about four
-/// allocations. Where the time cannot be told nothing is kept, and everything
+/// fetch: what [`Coalesce`] takes, one more call for the time, two copies of the key
+/// more, and two allocations for the value that is kept. Where the time cannot be told nothing is kept, and everything
 /// fetched.
 pub struct FetchCache<K, V, E = CalloutError> {
     inner: Rc<Inner<K, V, E>>,
