@@ -7,17 +7,23 @@
 //! of its slice less the mean of its two neighbours. The rounds are spread over several Envoys, one
 //! after another: where code and data happen to lie in one makes a tenth of a difference.
 //! Absolute times are those of the machine and its day; the ratios within one run are stable.
+//!
+//! A service of the SDK is a case too, beside a filter that does the same without it, and
+//! divided by how often a request uses it.
 
 mod calm;
 mod cases;
 mod config;
 mod cpu;
 mod filters;
+mod http2;
 mod load;
 mod message;
 mod modules;
+mod readme;
 mod report;
 mod rounds;
+mod services;
 mod stand;
 mod statistics;
 
@@ -42,6 +48,8 @@ use crate::workspace::Workspace;
 
 /// How long a run takes when nobody says how many rounds it has.
 const USUAL_TIME: Duration = Duration::from_mins(2);
+/// The same of the services, of which there are more.
+const USUAL_TIME_OF_SERVICES: Duration = Duration::from_mins(6);
 /// Short, so that many slices pass before something else disturbs them.
 const SLICE: Duration = Duration::from_millis(25);
 
@@ -56,14 +64,22 @@ const SMOKE_SLICE: Duration = Duration::from_millis(10);
 ///
 /// Needs Linux, two cores, and a machine that has little else to do.
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Args {
-    /// Measure so many rounds [default: as many as two minutes have].
+    /// Measure so many rounds [default: as many as two minutes have; six with --services].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
     /// Measure only the cases with this in their names, and those they are compared with.
     #[arg(long, value_name = "PATTERN")]
     only: Option<String>,
-    /// Write every round to this file [default: legation/bench.json in the target folder].
+    /// Measure what a call of each of the SDK's services costs, rather than chains of filters.
+    #[arg(long)]
+    services: bool,
+    /// Write the services' times into the table in sdk/README.md, unless the machine was too busy.
+    #[arg(long, requires = "services", conflicts_with_all = ["only", "smoke", "upstream"])]
+    write: bool,
+    /// Write every round to this file [default: legation/bench.json in the target folder;
+    /// bench-services.json with --services].
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Send requests on to an upstream, rather than have Envoy answer them.
@@ -79,14 +95,21 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         bail!("the benchmark reads a thread's CPU time as only Linux tells it: run it on Linux");
     }
     let cores = Cores::choose()?;
-    let cases = select(cases::all(), args.only.as_deref())?;
+    let all = if args.services {
+        services::cases()
+    } else {
+        cases::chains()
+    };
+    let cases = select(all, args.only.as_deref())?;
     let workspace = Workspace::load()?;
     let modules = Modules::build(&workspace, &cases)?;
     let slice = if args.smoke { SMOKE_SLICE } else { SLICE };
+    let round = round_time(slice, &cases);
     let count = match args.rounds {
         _ if args.smoke => SMOKE_ROUNDS,
         Some(rounds) => usize::try_from(rounds)?,
-        None => rounds_in(USUAL_TIME, slice, cases.len()),
+        None if args.services => rounds_in(USUAL_TIME_OF_SERVICES, round),
+        None => rounds_in(USUAL_TIME, round),
     };
     let plan = Plan {
         cases: &cases,
@@ -100,7 +123,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         },
     };
 
-    let time = terminal::duration(round_time(slice, cases.len()) * u32::try_from(count)?);
+    let time = terminal::duration(round * u32::try_from(count)?);
     let wait = Wait::begin(format!(
         "measuring {} cases in {count} rounds, about {time}",
         cases.len()
@@ -125,13 +148,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let run = Run {
         envoy,
         processor: cpu::model(),
+        architecture: std::env::consts::ARCH,
         rounds: count,
         unrest: limit,
         slice_ms: slice.as_millis(),
-        route: if args.upstream {
-            "an upstream"
-        } else {
-            "Envoy itself"
+        route: match (args.upstream, args.services) {
+            (true, _) => "an upstream",
+            (false, true) => "Envoy itself, those with a body by an upstream",
+            (false, false) => "Envoy itself",
         },
     };
     let measured = cases
@@ -144,13 +168,21 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             limit,
         });
     let measured: Vec<_> = measured.collect();
-    print!("\n{}", report::table(&run, &measured));
+    if args.services {
+        print!("\n{}", report::services(&run, &measured));
+    } else {
+        print!("\n{}", report::table(&run, &measured));
+    }
     let file = match &args.json {
         Some(file) => file.clone(),
+        None if args.services => workspace.modules().join("bench-services.json"),
         None => workspace.modules().join("bench.json"),
     };
     write_json(&file, &run, &measured)?;
     println!("Every round: {}", file.display());
+    if args.write {
+        write_times(&workspace, &run, &measured)?;
+    }
     Ok(())
 }
 
@@ -174,15 +206,19 @@ fn select(cases: Vec<Case>, pattern: Option<&str>) -> Result<Vec<Case>> {
     Ok(cases.into_iter().filter(is_wanted).collect())
 }
 
-/// How long a round takes: a slice of each case and of the baseline behind it.
-fn round_time(slice: Duration, cases: usize) -> Duration {
+/// How long a round takes: a slice of each case and of the baseline behind it, and of that
+/// before it where it is another than behind the last one.
+fn round_time(slice: Duration, cases: &[Case]) -> Duration {
     const OVERHEAD: Duration = Duration::from_millis(5);
-    (slice + OVERHEAD) * 2 * u32::try_from(cases).unwrap_or(u32::MAX)
+    let neighbours = cases.windows(2);
+    let others = neighbours.filter(|two| !two[0].is_measured_as(&two[1]));
+    let slices = cases.len() * 2 + others.count();
+    (slice + OVERHEAD) * u32::try_from(slices).unwrap_or(u32::MAX)
 }
 
-fn rounds_in(time: Duration, slice: Duration, cases: usize) -> usize {
+fn rounds_in(time: Duration, round: Duration) -> usize {
     const FEWEST: usize = 15;
-    let rounds = time.as_millis() / round_time(slice, cases).as_millis().max(1);
+    let rounds = time.as_millis() / round.as_millis().max(1);
     usize::try_from(rounds).unwrap_or(usize::MAX).max(FEWEST)
 }
 
@@ -208,13 +244,29 @@ fn judge(cases: &[Case], samples: &[Vec<Sample>]) -> Vec<Vec<Judged>> {
     let all = || cases.iter().zip(samples);
     let judged = all().map(|(case, own)| {
         // The baseline costs more with larger requests.
-        let alike = all().filter(|(other, _)| other.request_headers == case.request_headers);
+        let alike = all().filter(|(other, _)| case.is_measured_as(other));
         let best = calm::best(alike.flat_map(|(_, samples)| samples));
         own.iter()
             .map(|sample| calm::judge(*sample, best))
             .collect()
     });
     judged.collect()
+}
+
+fn write_times(workspace: &Workspace, run: &Run, measured: &[Measured]) -> Result<()> {
+    if run.was_disturbed() {
+        bail!(
+            "{} is left as it is: the machine was too busy",
+            readme::FILE
+        );
+    }
+    let file = workspace.root().join(readme::FILE);
+    let text =
+        fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let text = readme::with_times(&text, run, measured).context(readme::FILE)?;
+    fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    println!("The table: {}", file.display());
+    Ok(())
 }
 
 fn write_json(file: &Path, run: &Run, measured: &[Measured]) -> Result<()> {
@@ -228,7 +280,7 @@ mod tests {
 
     #[test]
     fn only_takes_along_what_a_case_is_compared_with() {
-        let cases = select(cases::all(), Some("header-tag-plain")).expect("there is one");
+        let cases = select(cases::chains(), Some("header-tag-plain")).expect("there is one");
 
         let names: Vec<_> = cases.iter().map(|case| case.name).collect();
         assert_eq!(names, [FLOOR, "header-tag-plain", "lua-set-header"]);
@@ -236,7 +288,7 @@ mod tests {
 
     #[test]
     fn a_pattern_of_no_case_lists_the_cases() {
-        let error = select(cases::all(), Some("nothing-of-the-kind"))
+        let error = select(cases::chains(), Some("nothing-of-the-kind"))
             .expect_err("is unknown")
             .to_string();
 
@@ -246,8 +298,23 @@ mod tests {
 
     #[test]
     fn the_usual_time_is_filled_with_rounds_but_never_with_too_few() {
-        assert_eq!(rounds_in(USUAL_TIME, SLICE, 12), 166);
-        assert_eq!(rounds_in(USUAL_TIME, SLICE, 500), 15);
+        let round = |cases| round_time(SLICE, &vec![Case::default(); cases]);
+
+        assert_eq!(rounds_in(USUAL_TIME, round(12)), 166);
+        assert_eq!(rounds_in(USUAL_TIME, round(500)), 15);
+    }
+
+    #[test]
+    fn a_baseline_of_its_own_takes_a_slice_more() {
+        let other = Case {
+            request_body: 1,
+            ..Case::default()
+        };
+
+        assert_eq!(
+            round_time(SLICE, &[Case::default(), other]),
+            Duration::from_millis(150)
+        );
     }
 
     #[test]

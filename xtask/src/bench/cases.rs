@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::config::Route;
 use super::filters::{Filter, Module, lua, native, wasm};
 
 /// The case that every other is a multiple of.
@@ -15,8 +16,16 @@ pub(super) struct Case {
     pub(super) what: &'static str,
     /// What stands before the router.
     pub(super) filters: Vec<Filter>,
+    /// What stands there where the case is measured beside more than no filter.
+    pub(super) baseline: Vec<Filter>,
+    /// Where its requests are answered, unless all are answered by the upstream.
+    pub(super) route: Route,
+    /// How often a request does what is measured.
+    pub(super) times: u32,
     /// Headers that the requests have, past those that every request has.
     pub(super) request_headers: Vec<(&'static str, &'static str)>,
+    /// Bytes of the requests' body.
+    pub(super) request_body: usize,
     /// The status that a request gets.
     pub(super) status: u16,
     /// A request header and value that must leave the chain: that a filter does its
@@ -32,7 +41,11 @@ impl Default for Case {
             name: "",
             what: "",
             filters: Vec::new(),
+            baseline: Vec::new(),
+            route: Route::Direct,
+            times: 1,
             request_headers: Vec::new(),
+            request_body: 0,
             status: 200,
             proof: None,
             peer: None,
@@ -40,9 +53,29 @@ impl Default for Case {
     }
 }
 
-/// All cases, in the table's order.
-pub(super) fn all() -> Vec<Case> {
-    [control(), doing_nothing(), setting_a_header()].concat()
+impl Case {
+    /// Whether the other is the difference to the same baseline, with the same requests.
+    pub(super) fn is_measured_as(&self, other: &Self) -> bool {
+        self.has_baseline_of(other)
+            && self.request_headers == other.request_headers
+            && self.request_body == other.request_body
+    }
+
+    /// Whether the other is the difference to the same baseline.
+    pub(super) fn has_baseline_of(&self, other: &Self) -> bool {
+        self.baseline == other.baseline && self.route == other.route
+    }
+}
+
+/// All chains of filters, in the table's order.
+pub(super) fn chains() -> Vec<Case> {
+    [
+        control(),
+        doing_nothing(),
+        setting_a_header(),
+        setting_three_headers(),
+    ]
+    .concat()
 }
 
 /// What the method itself shows where there is nothing to see.
@@ -87,6 +120,13 @@ fn doing_nothing() -> Vec<Case> {
             what: "a filter of the SDK that remembers something",
             filters: vec![wasm(Module::Built("quiet-with-state"))],
             peer: Some("floor-contexts"),
+            ..Case::default()
+        },
+        Case {
+            name: "quiet-async",
+            what: "a filter of the SDK that does nothing and could await something",
+            filters: vec![wasm(Module::Built("quiet-async"))],
+            peer: Some("quiet"),
             ..Case::default()
         },
         Case {
@@ -146,7 +186,7 @@ fn setting_a_header() -> Vec<Case> {
         ),
         case(
             "header-tag-plain",
-            "the same module as `cargo build` leaves it",
+            "header-tag as `cargo build` leaves it sets it",
             wasm(Module::Plain("header-tag")).configured(config),
             Some("lua-set-header"),
         ),
@@ -162,6 +202,61 @@ fn setting_a_header() -> Vec<Case> {
             "Envoy's own header_mutation sets it",
             header_mutation(HEADER),
             Some("lua-set-header"),
+        ),
+    ]
+}
+
+/// Three tags, each taken from another header: by one filter, by three in one module, and by
+/// three in a row.
+fn setting_three_headers() -> Vec<Case> {
+    const FIELDS: [(&str, &str); 3] = [
+        ("x-team", "orders"),
+        ("x-release", "canary"),
+        ("x-region", "eu-west-1"),
+    ];
+    let rule = |(from, _): (&str, &str)| {
+        let tag = format!("x-tag{}", from.trim_start_matches('x'));
+        json!({ "request": { "set": { tag: format!("%REQ({from})%") } } })
+    };
+    let rules = |fields: &[(&str, &str)]| {
+        let rules: Vec<_> = fields.iter().map(|field| rule(*field)).collect();
+        json!({ "rules": rules })
+    };
+    let alone = |field| wasm(Module::Built("header-tag")).configured(rules(&[field]));
+    let member = |field| json!({ "name": "header-tag", "config": rules(&[field]) });
+    let case = |name, what, filters, peer| Case {
+        name,
+        what,
+        filters,
+        request_headers: FIELDS.to_vec(),
+        proof: Some(("x-tag-region", "eu-west-1")),
+        peer,
+        ..Case::default()
+    };
+    vec![
+        case(
+            "three-header-tags",
+            "three header-tags in a row, each copies a header",
+            FIELDS.map(alone).to_vec(),
+            None,
+        ),
+        case(
+            "suite-header-tags",
+            "the same three in one module, suite",
+            vec![wasm(Module::Built("suite")).configured(json!({ "filters": FIELDS.map(member) }))],
+            Some("three-header-tags"),
+        ),
+        case(
+            "header-tag-rules",
+            "one header-tag with three such rules",
+            vec![wasm(Module::Built("header-tag")).configured(rules(&FIELDS))],
+            Some("three-header-tags"),
+        ),
+        case(
+            "one-header-tag",
+            "one header-tag with one such rule",
+            vec![alone(FIELDS[2])],
+            Some("three-header-tags"),
         ),
     ]
 }
@@ -184,13 +279,18 @@ fn header_mutation((key, value): (&str, &str)) -> Filter {
 mod tests {
     use std::collections::HashSet;
 
+    use super::super::services;
     use super::*;
+
+    fn every_case() -> Vec<Case> {
+        [chains(), services::cases()].concat()
+    }
 
     #[test]
     fn every_case_has_a_name_of_its_own() {
         let mut names = HashSet::new();
 
-        for case in all() {
+        for case in every_case() {
             assert!(!case.name.is_empty() && !case.what.is_empty());
             assert!(names.insert(case.name), "{} is there twice", case.name);
         }
@@ -199,7 +299,7 @@ mod tests {
 
     #[test]
     fn every_peer_is_another_case() {
-        let cases = all();
+        let cases = every_case();
 
         for case in &cases {
             let Some(peer) = case.peer else { continue };

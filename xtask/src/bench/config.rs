@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 /// Where a request is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Route {
     /// By Envoy itself: the least besides the filters, so the least noise.
+    #[default]
     Direct,
     /// By an upstream: what some of Envoy's own filters insist on.
     Upstream,
@@ -13,6 +14,8 @@ pub(super) enum Route {
 
 /// The cluster of the upstream.
 pub(super) const UPSTREAM: &str = "upstream";
+/// The same upstream, spoken to by HTTP/2.
+pub(super) const UPSTREAM_GRPC: &str = "upstream-grpc";
 
 /// Requests to this path are answered with the header `PROOF`.
 pub(super) const PROOF_PATH: &str = "/proof";
@@ -26,19 +29,17 @@ pub(super) struct Listener {
     pub(super) filters: Vec<Value>,
     /// The request header that `PROOF_PATH` shows.
     pub(super) proof: String,
+    pub(super) route: Route,
 }
 
-/// Envoy's whole configuration, but for the cluster of the upstream. Every port is for the
+/// Envoy's whole configuration, but for the clusters of the upstream. Every port is for the
 /// system to choose.
-pub(super) fn bootstrap(listeners: &[Listener], route: Route) -> Value {
-    let listeners: Vec<_> = listeners
-        .iter()
-        .map(|listener| to_config(listener, route))
-        .collect();
+pub(super) fn bootstrap(listeners: &[Listener]) -> Value {
+    let listeners: Vec<_> = listeners.iter().map(to_config).collect();
     json!({ "static_resources": { "listeners": listeners } })
 }
 
-fn to_config(listener: &Listener, route: Route) -> Value {
+fn to_config(listener: &Listener) -> Value {
     let router = json!({
         "name": "envoy.filters.http.router",
         "typed_config": {
@@ -58,7 +59,7 @@ fn to_config(listener: &Listener, route: Route) -> Value {
             "virtual_hosts": [{
                 "name": "all",
                 "domains": ["*"],
-                "routes": routes(listener, route),
+                "routes": routes(listener),
             }],
         },
     });
@@ -74,7 +75,7 @@ fn to_config(listener: &Listener, route: Route) -> Value {
     })
 }
 
-fn routes(listener: &Listener, route: Route) -> Vec<Value> {
+fn routes(listener: &Listener) -> Vec<Value> {
     let ok = json!({ "status": 200, "body": { "inline_string": "ok\n" } });
     let shown = json!({ "key": PROOF, "value": format!("%REQ({})%", listener.proof) });
     let all = json!({ "prefix": "/" });
@@ -84,7 +85,7 @@ fn routes(listener: &Listener, route: Route) -> Vec<Value> {
             "direct_response": ok,
             "response_headers_to_add": [{ "header": shown }],
         }),
-        match route {
+        match listener.route {
             Route::Direct => json!({ "match": all, "direct_response": ok }),
             Route::Upstream => json!({ "match": all, "route": { "cluster": UPSTREAM } }),
         },
@@ -95,11 +96,12 @@ fn routes(listener: &Listener, route: Route) -> Vec<Value> {
 mod tests {
     use super::*;
 
-    fn listener() -> Listener {
+    fn listener(route: Route) -> Listener {
         Listener {
             name: "case".to_owned(),
             filters: vec![json!({ "name": "a-filter" })],
             proof: "x-tag".to_owned(),
+            route,
         }
     }
 
@@ -109,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_router_stands_behind_the_filters() {
-        let config = bootstrap(&[listener()], Route::Direct);
+        let config = bootstrap(&[listener(Route::Direct)]);
 
         let filters = &manager(&config)["http_filters"];
         assert_eq!(filters[0]["name"], "a-filter");
@@ -118,7 +120,7 @@ mod tests {
 
     #[test]
     fn the_proof_shows_the_request_header() {
-        let config = bootstrap(&[listener()], Route::Direct);
+        let config = bootstrap(&[listener(Route::Direct)]);
 
         let routes = &manager(&config)["route_config"]["virtual_hosts"][0]["routes"];
         let header = &routes[0]["response_headers_to_add"][0]["header"];
@@ -128,7 +130,7 @@ mod tests {
 
     #[test]
     fn requests_go_to_an_upstream_where_that_is_asked_for() {
-        let config = bootstrap(&[listener()], Route::Upstream);
+        let config = bootstrap(&[listener(Route::Upstream)]);
 
         let routes = &manager(&config)["route_config"]["virtual_hosts"][0]["routes"];
         assert_eq!(routes[1]["route"]["cluster"], UPSTREAM);

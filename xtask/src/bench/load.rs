@@ -1,6 +1,6 @@
 //! The load: a few connections that each send the next request as soon as the last
 //! is answered, and an upstream, in one thread that never sleeps. It allocates
-//! nothing while it runs.
+//! nothing while it runs, but for gRPC.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::message;
+use super::{http2, message};
 
 /// Enough that the worker always has a request waiting, and few enough that it
 /// takes one after the other.
@@ -177,7 +177,8 @@ fn body_after(left: usize, size: usize) -> Result<Awaited> {
     }
 }
 
-/// A server that answers every request alike, in the thread of who calls it.
+/// A server that answers every request alike, and every gRPC call, in the thread of who
+/// calls it.
 pub(super) struct Upstream {
     listener: TcpListener,
     connections: Vec<Served>,
@@ -189,6 +190,8 @@ struct Served {
     filled: usize,
     /// Bytes of a request's body that have not come yet.
     body: usize,
+    /// Where it is a connection for gRPC.
+    http2: Option<http2::Connection>,
 }
 
 impl Upstream {
@@ -218,6 +221,7 @@ impl Upstream {
                     buffer: vec![0; BUFFER].into(),
                     filled: 0,
                     body: 0,
+                    http2: None,
                 });
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -247,24 +251,50 @@ impl Served {
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
             Err(error) => return Err(error).context("the upstream cannot read a request"),
         };
+        if let Some(http2) = &mut self.http2 {
+            let answer = http2.advance(&self.buffer[..size])?;
+            self.send(&answer)?;
+        } else {
+            self.take(size)?;
+        }
+        Ok(true)
+    }
+
+    /// Takes so many bytes that have come.
+    fn take(&mut self, size: usize) -> Result<()> {
         if self.body > 0 {
             self.body = self.body.saturating_sub(size);
         } else {
             self.filled += size;
-            let head = message::head(&self.buffer[..self.filled])
+            let received = &self.buffer[..self.filled];
+            if let Some(begun) = received.strip_prefix(http2::PREFACE) {
+                let mut http2 = http2::Connection::new();
+                let answer = http2.advance(begun)?;
+                self.http2 = Some(http2);
+                self.filled = 0;
+                return self.send(&answer);
+            }
+            if http2::PREFACE.starts_with(received) {
+                return Ok(());
+            }
+            let head = message::head(received)
                 .map_err(|why| anyhow::anyhow!("the upstream cannot read a request: {why}"))?;
             let Some(head) = head else {
-                return Ok(true);
+                return Ok(());
             };
             self.body = (head.size + head.body).saturating_sub(self.filled);
             self.filled = 0;
         }
         if self.body == 0 {
-            self.stream
-                .write_all(Upstream::ANSWER)
-                .context("the upstream cannot answer")?;
+            self.send(Upstream::ANSWER)?;
         }
-        Ok(true)
+        Ok(())
+    }
+
+    fn send(&mut self, answer: &[u8]) -> Result<()> {
+        self.stream
+            .write_all(answer)
+            .context("the upstream cannot answer")
     }
 }
 

@@ -17,7 +17,10 @@ pub(super) struct Modules(HashMap<Module, PathBuf>);
 impl Modules {
     /// Builds what the cases need.
     pub(super) fn build(workspace: &Workspace, cases: &[Case]) -> Result<Self> {
-        let modules: BTreeSet<_> = cases.iter().flat_map(in_case).collect();
+        let chains = cases
+            .iter()
+            .flat_map(|case| [&case.filters, &case.baseline]);
+        let modules: BTreeSet<_> = chains.flatten().filter_map(Filter::module).collect();
         let packages: BTreeSet<_> = modules.iter().filter_map(Module::package).collect();
         let packages: Vec<_> = packages.into_iter().map(str::to_owned).collect();
         if !packages.is_empty() {

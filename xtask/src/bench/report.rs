@@ -14,12 +14,20 @@ use crate::terminal;
 pub(super) struct Run {
     pub(super) envoy: String,
     pub(super) processor: String,
+    pub(super) architecture: &'static str,
     pub(super) rounds: usize,
     /// How many times what it does at best the baseline may cost next to a sample that counts.
     pub(super) unrest: f64,
     pub(super) slice_ms: u128,
     /// Where requests were answered.
     pub(super) route: &'static str,
+}
+
+impl Run {
+    /// Whether the machine was too busy for the numbers to mean much.
+    pub(super) fn was_disturbed(&self) -> bool {
+        self.unrest > BUSY
+    }
 }
 
 /// One case's results.
@@ -42,6 +50,12 @@ impl Measured {
 
     fn added(&self) -> Option<Summary> {
         Summary::of(self.calm().map(Sample::added))
+    }
+
+    /// What one time costs, of the many that a request does it.
+    pub(super) fn a_time(&self) -> Option<Summary> {
+        let times = f64::from(self.case.times);
+        Summary::of(self.calm().map(|sample| sample.added() / times))
     }
 }
 
@@ -77,22 +91,54 @@ pub(super) fn table(run: &Run, measured: &[Measured]) -> String {
     ];
     rows.extend(measured.iter().map(|case| row(measured, case)));
 
-    let widths = widths(&rows);
-    let whats = std::iter::once("").chain(measured.iter().map(|measured| measured.case.what));
+    let whats = measured.iter().map(|measured| measured.case.what);
+    lay_out(&rows, &[0, 5], whats) + &circumstances(run, measured)
+}
+
+/// The table of the SDK's services.
+pub(super) fn services(run: &Run, measured: &[Measured]) -> String {
+    let mut rows =
+        vec![["service", "µs a time", "middle half", "times", "rounds"].map(str::to_owned)];
+    rows.extend(measured.iter().map(|case| {
+        let cost = case.a_time();
+        [
+            case.case.name.to_owned(),
+            cost.map(|cost| format!("{:.3}", cost.median))
+                .unwrap_or_default(),
+            cost.map(|cost| format!("{:.3} … {:.3}", cost.low, cost.high))
+                .unwrap_or_default(),
+            case.case.times.to_string(),
+            case.calm().count().to_string(),
+        ]
+    }));
+    let whats = measured.iter().map(|measured| measured.case.what);
+    lay_out(&rows, &[0], whats) + "\n" + &method(run)
+}
+
+/// Rows under each other, the first of them the columns' names; behind each other row a word
+/// on what it is. `texts` are the columns that begin on the left; numbers end on the right.
+fn lay_out<'a, const N: usize>(
+    rows: &[[String; N]],
+    texts: &[usize],
+    whats: impl Iterator<Item = &'a str>,
+) -> String {
+    let widths = widths(rows);
     let mut text = String::new();
-    for (row, what) in rows.iter().zip(whats) {
+    for (row, what) in rows.iter().zip(std::iter::once("").chain(whats)) {
         let cells = row.iter().zip(widths).enumerate();
         let cells: Vec<_> = cells
-            .map(|(column, (cell, width))| match column {
-                // Names begin on the left of their column, numbers end on the right.
-                0 | 5 => format!("{cell:<width$}"),
-                _ => format!("{cell:>width$}"),
+            .map(|(column, (cell, width))| {
+                if texts.contains(&column) {
+                    format!("{cell:<width$}")
+                } else {
+                    format!("{cell:>width$}")
+                }
             })
             .collect();
         let line = format!("{}   {what}", cells.join("  "));
         let _ = writeln!(text, "{}", line.trim_end());
     }
-    text + &circumstances(run, measured)
+    text
 }
 
 fn circumstances(run: &Run, measured: &[Measured]) -> String {
@@ -102,13 +148,18 @@ fn circumstances(run: &Run, measured: &[Measured]) -> String {
             baseline.median, baseline.low, baseline.high
         )
     });
-    let warning = if run.unrest > BUSY {
+    baseline + &method(run)
+}
+
+/// How it was measured.
+fn method(run: &Run) -> String {
+    let warning = if run.was_disturbed() {
         "The machine was too busy for these numbers to mean much: try again.\n"
     } else {
         ""
     };
     format!(
-        "{baseline}CPU time of Envoy's worker, medians of the calmest of {} rounds; \
+        "CPU time of Envoy's worker, medians of the calmest of {} rounds; \
          the ratios hold from run to run, the times do not.\n{warning}\
          Envoy {} on {}; requests answered by {}.\n",
         run.rounds, run.envoy, run.processor, run.route
@@ -166,6 +217,8 @@ pub(super) fn json(run: &Run, measured: &[Measured]) -> Value {
                 "name": case.case.name,
                 "what": case.case.what,
                 "added_us": summary(case.added()),
+                "times": case.case.times,
+                "a_time_us": summary(case.a_time()),
                 "times_floor": ratio(measured, case, FLOOR),
                 "peer": case.case.peer,
                 "times_peer": case.case.peer.and_then(|peer| ratio(measured, case, peer)),
@@ -188,14 +241,15 @@ pub(super) fn json(run: &Run, measured: &[Measured]) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::calm::judge;
     use super::*;
 
-    fn run() -> Run {
+    pub(in super::super) fn run() -> Run {
         Run {
             envoy: "1.0.0".to_owned(),
             processor: "A Processor".to_owned(),
+            architecture: "x86_64",
             rounds: 1,
             unrest: 1.1,
             slice_ms: 80,
@@ -210,6 +264,10 @@ mod tests {
             peer,
             ..Case::default()
         };
+        measured_case(case, added)
+    }
+
+    pub(in super::super) fn measured_case(case: Case, added: f64) -> Measured {
         let sample = Sample {
             case: 15.0 + added,
             baseline_before: 14.0,
@@ -243,6 +301,23 @@ mod tests {
             "tag 1.50 1.50 … 1.50 1 1.50 × 0.50 × lua 1.5 KB a case"
         );
         assert!(table.contains("15.0 µs"), "{table}");
+    }
+
+    #[test]
+    fn a_service_costs_its_share_of_the_request() {
+        let case = Case {
+            name: "now",
+            what: "`clock::now`",
+            times: 50,
+            ..Case::default()
+        };
+
+        let table = services(&run(), &[measured_case(case, 5.0)]);
+
+        let line = table.lines().nth(1).expect("a row");
+        let cells: Vec<_> = line.split_whitespace().collect();
+        assert_eq!(cells.join(" "), "now 0.100 0.100 … 0.100 50 1 `clock::now`");
+        assert!(!table.contains("without a filter"), "{table}");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The rounds: short slices of load on one case at a time, each between two slices on
-//! the baseline, so that what disturbs the machine disturbs both.
+//! its baseline, so that what disturbs the machine disturbs both.
 
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ const LEAD_IN: Duration = Duration::from_millis(4);
 pub(super) struct Subject {
     pub(super) load: Load,
     pub(super) exchange: Exchange,
+    /// Which of the baselines it is the difference to.
+    pub(super) baseline: usize,
 }
 
 /// One case in one round: CPU per request, in µs.
@@ -41,7 +43,7 @@ impl Sample {
 pub(super) struct Rounds {
     pub(super) worker: Worker,
     pub(super) slice: Duration,
-    pub(super) baseline: Load,
+    pub(super) baselines: Vec<Load>,
     pub(super) upstream: Upstream,
     pub(super) subjects: Vec<Subject>,
 }
@@ -50,24 +52,26 @@ impl Rounds {
     /// Measures each case once. Each round begins with another case.
     pub(super) fn measure(&mut self, round: usize) -> Result<Vec<(usize, Sample)>> {
         let mut samples = Vec::with_capacity(self.subjects.len());
-        let mut last: Option<(Exchange, f64)> = None;
+        let mut last: Option<(usize, Exchange, f64)> = None;
         for index in order(self.subjects.len(), round) {
             let subject = self.subjects.get_mut(index).context("no such case")?;
             let exchange = Exchange {
                 status: 200,
                 ..subject.exchange.clone()
             };
+            let number = subject.baseline;
+            let baseline = self.baselines.get_mut(number).context("no such baseline")?;
             let mut measure = |load: &mut Load, exchange: &Exchange| {
                 cpu_per_request(&self.worker, load, exchange, self.slice, &mut self.upstream)
             };
             let baseline_before = match last.take() {
-                // The slice after the last case is the one before this, if it had the same requests.
-                Some((same, cost)) if same == exchange => cost,
-                _ => measure(&mut self.baseline, &exchange)?,
+                // The slice after the last case is the one before this, if it was the same.
+                Some((same, requests, cost)) if same == number && requests == exchange => cost,
+                _ => measure(baseline, &exchange)?,
             };
             let case = measure(&mut subject.load, &subject.exchange)?;
-            let baseline_after = measure(&mut self.baseline, &exchange)?;
-            last = Some((exchange, baseline_after));
+            let baseline_after = measure(baseline, &exchange)?;
+            last = Some((number, exchange, baseline_after));
             let sample = Sample {
                 case,
                 baseline_before,

@@ -7,14 +7,13 @@ use anyhow::{Context, Result, ensure};
 use legation_tests::{Client, Config, Envoy, Request};
 
 use super::cases::Case;
-use super::config::{self, Listener, PROOF, PROOF_PATH, Route, UPSTREAM};
+use super::config::{self, Listener, PROOF, PROOF_PATH, Route, UPSTREAM, UPSTREAM_GRPC};
 use super::cpu::{self, Cores, Worker};
+use super::filters::Filter;
 use super::load::{Exchange, Load, Upstream};
 use super::modules::Modules;
 use super::rounds::{Rounds, Subject};
 
-/// The listener without filters.
-const BASELINE: &str = "baseline";
 /// What a case without a proof could show.
 const ANY_HEADER: &str = "x-any";
 
@@ -24,6 +23,7 @@ pub(super) struct Plan<'a> {
     pub(super) modules: &'a Modules,
     pub(super) cores: Cores,
     pub(super) slice: Duration,
+    /// Where requests are answered, unless a case says it itself.
     pub(super) route: Route,
 }
 
@@ -38,9 +38,12 @@ impl Stand {
     /// a core each.
     pub(super) fn set_up(plan: &Plan) -> Result<Self> {
         let upstream = Upstream::bind()?;
-        let config = config::bootstrap(&listeners(plan), plan.route);
+        let baselines = baselines(plan.cases);
+        let config = config::bootstrap(&listeners(plan, &baselines));
         let config = Config::from_value(config, "the benchmark's configuration")
-            .add_endpoint(UPSTREAM, upstream.address()?);
+            .add_endpoint(UPSTREAM, upstream.address()?)
+            .add_endpoint(UPSTREAM_GRPC, upstream.address()?)
+            .http2_upstream(UPSTREAM_GRPC);
         let envoy = Envoy::start(&config)?;
         for case in plan.cases {
             prove(&envoy, case)
@@ -53,7 +56,11 @@ impl Stand {
         let workers = envoy.workers()?;
         let worker = workers.first().context("Envoy has no worker")?;
         let subjects = plan.cases.iter().map(|case| {
+            let baseline = baselines
+                .iter()
+                .position(|other| case.has_baseline_of(other));
             Ok(Subject {
+                baseline: baseline.context("a case has no baseline")?,
                 load: Load::connect(envoy.listener(case.name)?)?,
                 exchange: Exchange {
                     request: request(case),
@@ -61,10 +68,12 @@ impl Stand {
                 },
             })
         });
+        let baselines = (0..baselines.len())
+            .map(|number| Load::connect(envoy.listener(&baseline_name(number))?));
         let rounds = Rounds {
             worker: Worker::new(envoy.pid(), worker.id),
             slice: plan.slice,
-            baseline: Load::connect(envoy.listener(BASELINE)?)?,
+            baselines: baselines.collect::<Result<_>>()?,
             subjects: subjects.collect::<Result<_>>()?,
             upstream,
         };
@@ -80,29 +89,50 @@ impl Stand {
     }
 }
 
+/// A case for each baseline that is needed.
+fn baselines(cases: &[Case]) -> Vec<&Case> {
+    let mut baselines: Vec<&Case> = Vec::new();
+    for case in cases {
+        if !baselines.iter().any(|other| case.has_baseline_of(other)) {
+            baselines.push(case);
+        }
+    }
+    baselines
+}
+
+fn baseline_name(number: usize) -> String {
+    format!("baseline-{number}")
+}
+
 /// All listeners have the same routes, also those that have nothing to prove: the more
 /// routes, the dearer a change of headers, after which Envoy chooses one anew.
-fn listeners(plan: &Plan) -> Vec<Listener> {
-    let baseline = Listener {
-        name: BASELINE.to_owned(),
-        filters: Vec::new(),
-        proof: ANY_HEADER.to_owned(),
-    };
-    let of_cases = plan.cases.iter().map(|case| {
-        let filters = case.filters.iter().enumerate().map(|(index, filter)| {
-            let id = format!("{}-{index}", case.name);
+fn listeners(plan: &Plan, baselines: &[&Case]) -> Vec<Listener> {
+    let listener = |name: &str, filters: &[Filter], case: &Case| {
+        let filters = filters.iter().enumerate().map(|(index, filter)| {
+            let id = format!("{name}-{index}");
             filter.to_config(&id, |module| plan.modules.file(module).into())
         });
         Listener {
-            name: case.name.to_owned(),
+            name: name.to_owned(),
             filters: filters.collect(),
             proof: case
                 .proof
                 .map_or(ANY_HEADER, |(header, _)| header)
                 .to_owned(),
+            route: match plan.route {
+                Route::Direct => case.route,
+                Route::Upstream => Route::Upstream,
+            },
         }
-    });
-    std::iter::once(baseline).chain(of_cases).collect()
+    };
+    let baselines = baselines.iter().enumerate();
+    let baselines =
+        baselines.map(|(number, case)| listener(&baseline_name(number), &case.baseline, case));
+    let of_cases = plan
+        .cases
+        .iter()
+        .map(|case| listener(case.name, &case.filters, case));
+    baselines.chain(of_cases).collect()
 }
 
 /// Has a case show that its filters do their work.
@@ -122,20 +152,31 @@ fn prove(envoy: &Envoy, case: &Case) -> Result<()> {
     Ok(())
 }
 
-/// A plain request with a case's headers.
+/// A plain request with a case's headers and a body of its size.
 fn request(case: &Case) -> Vec<u8> {
-    let mut request = "GET /api/items?page=2 HTTP/1.1\r\n\
+    let method = if case.request_body == 0 {
+        "GET"
+    } else {
+        "POST"
+    };
+    let mut request = format!(
+        "{method} /api/items?page=2 HTTP/1.1\r\n\
          host: shop.example\r\n\
          user-agent: Mozilla/5.0 (X11; Linux x86_64)\r\n\
          accept: application/json\r\n\
          accept-language: en\r\n"
-        .to_owned();
+    );
     for (name, value) in &case.request_headers {
         // Writing to a string does not fail.
         let _ = write!(request, "{name}: {value}\r\n");
     }
+    if case.request_body > 0 {
+        let _ = write!(request, "content-length: {}\r\n", case.request_body);
+    }
     request.push_str("\r\n");
-    request.into_bytes()
+    let mut request = request.into_bytes();
+    request.resize(request.len() + case.request_body, b'x');
+    request
 }
 
 #[cfg(test)]
