@@ -55,6 +55,8 @@ pub struct Runtime<F: HttpFilter> {
     idle: Idle<F>,
     background: Background,
     running: Cell<Running>,
+    /// How many futures are being polled, one within another.
+    polling: Cell<u32>,
 }
 
 /// Where in a stream a callback stands.
@@ -114,6 +116,7 @@ impl<F: HttpFilter> Default for Runtime<F> {
             idle: Idle::default(),
             background: Background::default(),
             running: Cell::default(),
+            polling: Cell::default(),
         }
     }
 }
@@ -320,7 +323,6 @@ impl<F: HttpFilter> Runtime<F> {
         self.ending(id, || {
             if Self::AWAITS {
                 self.abandon(id);
-                self.root_gone(id);
             }
             // What the context held is dropped after the borrow: a filter's `Drop`
             // may call the host, and the host the filter.
@@ -329,6 +331,9 @@ impl<F: HttpFilter> Runtime<F> {
                 Err(_) => return,
             };
             drop(gone);
+            if Self::AWAITS {
+                self.root_gone(id);
+            }
         });
     }
 

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use hashbrown::HashMap;
 
@@ -120,6 +120,17 @@ impl<F: HttpFilter> Runtime<F> {
             drop(job);
             self.reactor.task_over();
         }
+        // With the last one goes what has not begun.
+        let is_last = match self.contexts.try_borrow() {
+            Ok(contexts) => contexts.first_root().is_none(),
+            Err(_) => return,
+        };
+        if is_last {
+            for future in self.reactor.take_spawned() {
+                drop(future);
+                self.reactor.task_over();
+            }
+        }
     }
 
     /// `proxy_on_tick`, of a filter that awaits.
@@ -216,12 +227,10 @@ impl<F: HttpFilter> Runtime<F> {
         };
         // One whose configuration is gone goes with it.
         let over = !self.puts_in_effect(job.root)
-            || matches!(
-                job.future
-                    .as_mut()
-                    .poll(&mut Context::from_waker(&job.waker)),
-                Poll::Ready(())
-            );
+            || self.polls(|| {
+                let mut context = Context::from_waker(&job.waker);
+                job.future.as_mut().poll(&mut context).is_ready()
+            });
         if over {
             drop(job);
             self.reactor.task_over();
@@ -232,6 +241,10 @@ impl<F: HttpFilter> Runtime<F> {
 
     /// Has the host tick while somebody waits for it, and no longer.
     pub(super) fn mind_ticks(&self) {
+        // Within a poll, it is for whoever polls.
+        if self.polling.get() > 0 {
+            return;
+        }
         match self.background.ticking.get() {
             None if self.reactor.needs_ticks() => {
                 let root = match self.contexts.try_borrow() {
@@ -248,6 +261,10 @@ impl<F: HttpFilter> Runtime<F> {
                 self.background.ticking.set(None);
                 if self.puts_in_effect(root) {
                     let _ = abi::set_tick_period(self.next_tick(root));
+                }
+                // A callback within that call may have set another.
+                if self.background.ticking.get() == Some(root) {
+                    self.set_ticking(root);
                 }
             }
             _ => {}

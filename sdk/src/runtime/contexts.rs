@@ -148,8 +148,10 @@ impl<F: HttpFilter> Default for Contexts<F> {
 
 impl<F: HttpFilter> Contexts<F> {
     pub(super) fn add_root(&mut self, id: u32) {
-        let (filter, plugin) = (None, Plugin::default());
-        self.roots.push(Root { id, filter, plugin });
+        if self.roots.iter().all(|root| root.id != id) {
+            let (filter, plugin) = (None, Plugin::default());
+            self.roots.push(Root { id, filter, plugin });
+        }
     }
 
     pub(super) fn remove_root(&mut self, id: u32) -> Option<Root<F>> {

@@ -163,7 +163,12 @@ impl<F: HttpFilter> Runtime<F> {
         }
         self.run_woken(Some(id));
         self.mind_ticks();
-        self.running.replace(outer).answer
+        let answer = self.running.replace(outer).answer;
+        // What ran meanwhile may have refused the stream.
+        if answer == CONTINUE && !self.standing(id).lets(event.kind.into()) {
+            return PAUSE;
+        }
+        answer
     }
 
     /// Keeps an event for later if a callback of its stream waits.
@@ -232,7 +237,7 @@ impl<F: HttpFilter> Runtime<F> {
                 .idle
                 .start(&self.reactor, id, filter, request.clone(), event);
             let scope = StreamScope::enter(request);
-            let polled = task.poll();
+            let polled = self.polls(|| task.poll());
             self.polled(id, kind, task, polled, later);
             drop(scope);
         } else {
@@ -413,6 +418,11 @@ impl<F: HttpFilter> Runtime<F> {
     /// (`only`), those of no other. Envoy takes a local reply for another stream to
     /// stop the one whose callback runs. The others are polled in the next tick.
     pub(super) fn run_woken(&self, only: Option<u32>) {
+        // Within the poll of a future, it may be that one which is woken: whoever
+        // polls it goes on with the others.
+        if self.polling.get() > 0 {
+            return;
+        }
         let mut others = Vec::new();
         for _ in 0..MAX_POLLS {
             self.start_spawned();
@@ -428,6 +438,14 @@ impl<F: HttpFilter> Runtime<F> {
         for key in others {
             self.reactor.wake(key);
         }
+    }
+
+    /// Polls a future.
+    pub(super) fn polls<T>(&self, poll: impl FnOnce() -> T) -> T {
+        self.polling.set(self.polling.get().saturating_add(1));
+        let polled = poll();
+        self.polling.set(self.polling.get().saturating_sub(1));
+        polled
     }
 
     fn poll_stream(&self, id: u32) {
@@ -455,7 +473,7 @@ impl<F: HttpFilter> Runtime<F> {
             return;
         }
         let _scope = StreamScope::enter(request);
-        let polled = task.poll();
+        let polled = self.polls(|| task.poll());
         let later = match self.contexts.try_borrow_mut() {
             Ok(mut contexts) => contexts.take_pending(id).map(|pending| pending.later),
             Err(_) => None,
