@@ -2,11 +2,13 @@
 //!
 //! Every host call answers at random: the truth, any status, any bytes, the
 //! truth mangled; and calls back into the filter in the midst of it, with any
-//! callback, about any stream, also the one that is running. Whatever a filter
-//! meets there,
+//! callback, about any stream, also the one that is running. Clusters of every
+//! name are there, and say anything to a callout, at any time or never. Whatever
+//! a filter meets there,
 //!
 //! - nothing panics;
-//! - no stream is left behind when all are deleted (of a filter that is told);
+//! - no stream is left behind when all are deleted (of a filter that is told), nor
+//!   a future or what it waits for;
 //! - it fails closed: once a callback of a request has failed, or answered with
 //!   a local reply, no callback of that request says that it may go on; nor
 //!   does a callback for a stream that the filter does not know.
@@ -37,12 +39,14 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::time::Duration;
 
 use fastrand::Rng;
 use legation::runtime::Runtime;
 use legation::{Callbacks, HttpFilter};
 
 use crate::call::Callback;
+use crate::callout::Callout;
 use crate::exchange::Outcome;
 use crate::guest::{Entry, Guest};
 use crate::host::{Configuration, Host};
@@ -102,7 +106,7 @@ pub fn run<F: HttpFilter>(
     seed: u64,
 ) -> Report {
     let configuration = configuration.into();
-    let generator = Generator::new(&configuration);
+    let generator = Rc::new(Generator::new(&configuration));
     let mut report = Report::default();
     let mut vm_seed = seed;
     while report.cases < cases {
@@ -121,7 +125,7 @@ pub fn run<F: HttpFilter>(
 /// Runs cases in one VM. The first thing that is wrong ends it.
 fn vm<F: HttpFilter>(
     configuration: &Configuration,
-    generator: &Generator,
+    generator: &Rc<Generator>,
     cases: u64,
     seed: u64,
     report: &mut Report,
@@ -134,6 +138,11 @@ fn vm<F: HttpFilter>(
         host.root(),
         Rng::with_seed(seed),
     ));
+    let (sayer, sayings) = (Rc::downgrade(&liar), generator.clone());
+    host.state().callouts.any_cluster = Some(Rc::new(move || match sayer.upgrade() {
+        Some(liar) => liar.draw(|rng| sayings.callout(rng)),
+        None => Callout::hang(),
+    }));
     for case in 0..cases {
         let ran = catch_unwind(AssertUnwindSafe(|| {
             exchange(&host, &liar, generator, report);
@@ -161,6 +170,17 @@ fn vm<F: HttpFilter>(
         state.log.clear();
         state.allocations.clear();
         state.streams.clear();
+        state.callouts.http.clear();
+        state.callouts.grpc.clear();
+        state.callouts.pending.clear();
+    }
+    host.machine.set_disturb(None);
+    host.unload(host.root());
+    if host.waiting() > 0 {
+        return Err(format!(
+            "{} futures and answers left behind",
+            host.waiting()
+        ));
     }
     let (lies, reentered) = liar.counts();
     report.lies += lies;
@@ -194,7 +214,12 @@ fn exchange<F: HttpFilter>(
     let mut stream = host.stream_on(root, request);
     liar.know(stream.id());
     if in_order {
-        stream.run(response);
+        stream.send_request();
+        time_goes_by(host, liar);
+        if stream.reached_upstream() && stream.outcome().is_none() {
+            stream.send_response(response);
+            time_goes_by(host, liar);
+        }
     } else {
         for _ in 0..steps {
             let entry = liar.any_entry();
@@ -217,6 +242,23 @@ fn exchange<F: HttpFilter>(
     report.let_through += u64::from(exchange.upstream_began);
     let refused = matches!(exchange.outcome, Outcome::Replied | Outcome::Reset);
     report.refused += u64::from(refused);
+}
+
+/// Some of what was asked for comes, in any order; some never does.
+fn time_goes_by<F: HttpFilter>(host: &Host<F>, liar: &Liar<F>) {
+    for _ in 0..liar.draw(|rng| rng.u8(..6)) {
+        let pending = host.pending_callouts();
+        let call = liar.draw(|rng| rng.choice(pending).map(|call| call.token));
+        match (liar.draw(|rng| rng.u8(..8)), call) {
+            (0, _) => host.run_for(Duration::from_millis(liar.draw(|rng| rng.u64(..200)))),
+            (_, Some(token)) => {
+                host.deliver_call(token);
+            }
+            (_, None) => {
+                host.enter(liar.any_entry());
+            }
+        }
+    }
 }
 
 fn text_of(panic: &(dyn Any + Send)) -> String {

@@ -189,7 +189,13 @@ impl Entry {
             Callback::ResponseBody => return runtime.on_response_body(id, self.number, self.end),
             Callback::ResponseTrailers => return runtime.on_response_trailers(id),
             Callback::HttpCallResponse => {
-                runtime.on_http_call_response(id, self.token, self.number, self.body, self.trailers)
+                runtime.on_http_call_response(
+                    id,
+                    self.token,
+                    self.number,
+                    self.body,
+                    self.trailers,
+                );
             }
             Callback::GrpcReceive => runtime.on_grpc_receive(id, self.token, self.number),
             Callback::GrpcClose => runtime.on_grpc_close(id, self.token, self.short()),

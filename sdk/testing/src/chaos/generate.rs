@@ -1,8 +1,11 @@
 //! Random requests, responses and configurations.
 
+use std::time::Duration;
+
 use fastrand::Rng;
 use serde_json::Value;
 
+use crate::callout::Callout;
 use crate::host::Configuration;
 use crate::message::{Request, Response};
 
@@ -101,6 +104,25 @@ impl Generator {
             response = response.trailer(self.name(rng), self.value(rng, &VALUES));
         }
         response
+    }
+
+    /// What a cluster says, to HTTP or gRPC.
+    pub(super) fn callout(&self, rng: &mut Rng) -> Callout {
+        let callout = match rng.u8(..16) {
+            0..6 => self.response(rng).into(),
+            6..8 => Callout::message(bytes(rng, 64)),
+            8 => Callout::message(self.value(rng, &VALUES)),
+            9 => Callout::grpc_status(rng.u32(..20), "no {brace}"),
+            10 => Callout::fail(),
+            11 => Callout::reset("overflow"),
+            12..14 => Callout::hang(),
+            _ => Callout::refuse(rng.u32(..16)),
+        };
+        match rng.u8(..4) {
+            0 => callout.at_once(),
+            1 => callout.after(Duration::from_millis(rng.u64(..2_000))),
+            _ => callout,
+        }
     }
 
     /// The configuration, whole or mangled.

@@ -230,15 +230,15 @@ impl<F: HttpFilter> Liar<F> {
 
 impl<F: HttpFilter> Disturb for Liar<F> {
     fn answer(&self, machine: &Machine, call: &Call<'_>) -> Served {
-        let (lies, reenters) = self.draw(|rng| (rng.u8(..), rng.u8(..)));
-        if reenters < REENTERED && self.depth.get() < DEEPEST {
-            self.reenter();
-        }
         if matches!(call, Call::ContinueStream { stream: 0 }) {
             let context = machine.state.borrow().context();
             if self.refused.borrow().contains(&context) {
                 self.break_("refused before, and now resumed".to_owned());
             }
+        }
+        let (lies, reenters) = self.draw(|rng| (rng.u8(..), rng.u8(..)));
+        if reenters < REENTERED && self.depth.get() < DEEPEST {
+            self.reenter();
         }
         if lies < self.wildness.get() {
             self.lies.set(self.lies.get() + 1);

@@ -7,7 +7,7 @@ use legation::HttpFilter;
 
 use super::Host;
 use crate::callout::{Callout, GrpcCall, HttpCall, PendingCallout};
-use crate::machine::Answered;
+use crate::machine::{Answered, Pending};
 
 impl<F: HttpFilter> Host<F> {
     /// Gives the host a cluster for HTTP callouts. Without one of that name, a
@@ -57,7 +57,7 @@ impl<F: HttpFilter> Host<F> {
     pub fn pending_callouts(&self) -> Vec<PendingCallout> {
         let state = self.state();
         let pending = state.callouts.pending.iter();
-        pending.map(|pending| pending.show()).collect()
+        pending.map(Pending::show).collect()
     }
 
     /// Tells the oldest answer that there is. Its token; `None` where there is

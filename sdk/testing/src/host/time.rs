@@ -9,7 +9,7 @@ use crate::call::Callback;
 use crate::guest::Entry;
 
 /// How long an exchange may take: Envoy's default for a stream that is idle.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// What happens of itself as time goes by.
 enum Event {

@@ -27,6 +27,8 @@ type Cluster<C> = Rc<RefCell<dyn FnMut(&C) -> Callout>>;
 pub(crate) struct Callouts {
     pub(crate) clusters: HashMap<Vec<u8>, Cluster<HttpCall>>,
     pub(crate) grpc_clusters: HashMap<Vec<u8>, Cluster<GrpcCall>>,
+    /// Those of any other name.
+    pub(crate) any_cluster: Option<Rc<dyn Fn() -> Callout>>,
     pub(crate) http: Vec<HttpCall>,
     pub(crate) grpc: Vec<GrpcCall>,
     /// In the order in which they were made.
@@ -242,7 +244,7 @@ pub(super) fn ask(state: &RefCell<State>, call: &Call<'_>) -> Option<Asked> {
             let headers = HeaderList::decode(headers)
                 .unwrap_or_default()
                 .into_kind(Kind::Request);
-            let cluster = state.borrow().callouts.clusters.get(upstream).cloned();
+            let cluster = state.borrow().callouts.cluster(upstream);
             let complete = [":method", ":path", ":authority"]
                 .iter()
                 .all(|name| headers.contains(name));
@@ -275,7 +277,7 @@ pub(super) fn ask(state: &RefCell<State>, call: &Call<'_>) -> Option<Asked> {
         } => {
             let named = named_in_service(upstream);
             let name = named.unwrap_or(upstream);
-            let cluster = state.borrow().callouts.grpc_clusters.get(name).cloned();
+            let cluster = state.borrow().callouts.grpc_cluster(name);
             let Some(cluster) = cluster else {
                 if named.is_none() {
                     return Some(refused(status::PARSE_FAILURE));
@@ -383,6 +385,18 @@ impl State {
 }
 
 impl Callouts {
+    fn cluster(&self, name: &[u8]) -> Option<Cluster<HttpCall>> {
+        let any = self.any_cluster.clone();
+        let any = any.map(|any| -> Cluster<HttpCall> { Rc::new(RefCell::new(move |_: &_| any())) });
+        self.clusters.get(name).cloned().or(any)
+    }
+
+    fn grpc_cluster(&self, name: &[u8]) -> Option<Cluster<GrpcCall>> {
+        let any = self.any_cluster.clone();
+        let any = any.map(|any| -> Cluster<GrpcCall> { Rc::new(RefCell::new(move |_: &_| any())) });
+        self.grpc_clusters.get(name).cloned().or(any)
+    }
+
     fn token(&mut self, is_grpc: bool) -> u32 {
         let last = &mut self.last[usize::from(is_grpc)];
         *last = last.wrapping_add(TOKENS);

@@ -39,6 +39,10 @@ pub(crate) struct Way {
 
 /// What the filter has let go on in one direction.
 #[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a thing that happens once, in an order that hosts may not keep"
+)]
 pub(crate) struct Side {
     pub(crate) message: Message,
     pub(crate) arrived: bool,
