@@ -1,12 +1,16 @@
 //! Filters on a host that lies: nothing panics, leaks or lets through what it
 //! should not.
 
+use std::time::Duration;
+
 use http::HeaderName;
+use legation::callout::{GrpcRequest, HttpRequest};
+use legation::clock::sleep;
 use legation::config::{ConfigErrors, NoConfig};
 use legation::metrics::Counter;
 use legation::{
     Configure, Error, Flow, HttpFilter, LocalReply, RequestBody, RequestHeaders, RequestTrailers,
-    ResponseBody, ResponseHeaders, ResponseTrailers, Result, StreamLog, attributes,
+    ResponseBody, ResponseHeaders, ResponseTrailers, Result, StreamLog, attributes, spawn,
 };
 use legation_testing::{Answer, HOST_CALLS, Host, Outcome, Request, Response, chaos};
 
@@ -41,7 +45,7 @@ impl HttpFilter for Busy {
     type Stream = Noisy;
 
     fn configure(_: NoConfig, host: &mut Configure) -> Result<Self, ConfigErrors> {
-        host.tick_every(std::time::Duration::from_secs(1));
+        host.tick_every(Duration::from_secs(1));
         Ok(Self {
             requests: host.counter("requests"),
         })
@@ -167,6 +171,136 @@ impl HttpFilter for Echoing {
         response.headers().set(&X_A, path)?;
         Ok(Flow::Continue)
     }
+}
+
+/// Waits wherever it may.
+struct Waiting;
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Note {
+    #[prost(string, tag = "1")]
+    text: String,
+}
+
+async fn ask(path: &str) -> Result<u16> {
+    let request = HttpRequest::post("auth", path).header(X_A.as_str(), "1");
+    let answer = request.timeout(Duration::from_millis(100)).send().await?;
+    Ok(answer.status())
+}
+
+async fn take_note() -> Result<String> {
+    let text = "text".to_owned();
+    let request = GrpcRequest::new("notes", "a.Notes", "Take", &Note { text });
+    Ok(request.send::<Note>().await?.text)
+}
+
+#[legation::filter]
+impl HttpFilter for Waiting {
+    const NAME: &'static str = "waiting";
+    type Config = NoConfig;
+    type Stream = Noisy;
+
+    fn configure(_: NoConfig, host: &mut Configure) -> Result<Self, ConfigErrors> {
+        host.tick_every(Duration::from_secs(1));
+        host.allow_on_headers_stop_iteration(true);
+        // It may be that there are too many.
+        let _ = spawn(async {
+            let _ = ask("/configured").await;
+        });
+        Ok(Self)
+    }
+
+    async fn on_request_headers(
+        &self,
+        seen: &mut Noisy,
+        request: &mut RequestHeaders,
+    ) -> Result<Flow> {
+        seen.0 = 1;
+        match request.method()? {
+            Some(b"GET") => {
+                let status = ask("/first").await?;
+                request.headers().set(&X_A, status.to_string())?;
+            }
+            Some(b"POST") => {
+                let body = request.buffer_body(100).await?;
+                request.replace_body(body.repeat(2))?;
+            }
+            Some(b"HEAD") => {
+                let text = take_note().await?;
+                request.headers().set(&X_B, text)?;
+            }
+            Some(b"CONNECT") => {
+                sleep(Duration::from_millis(20)).await?;
+                return Ok(LocalReply::new(403).into());
+            }
+            _ => spawn(async {
+                if let Ok(status) = ask("/spawned").await {
+                    log::info!(status; "spawned");
+                }
+            })?,
+        }
+        Ok(match ask("/second").await? {
+            500.. => LocalReply::new(502).into(),
+            400..500 => Flow::Finish,
+            _ => Flow::Continue,
+        })
+    }
+
+    async fn on_request_body(&self, seen: &mut Noisy, request: &mut RequestBody) -> Result<Flow> {
+        seen.0 = seen.0.saturating_add(1);
+        let bytes = request.read(0, request.size())?;
+        take_note().await?;
+        request.replace(&bytes)?;
+        Ok(Flow::Continue)
+    }
+
+    async fn on_request_trailers(
+        &self,
+        _: &mut Noisy,
+        request: &mut RequestTrailers,
+    ) -> Result<Flow> {
+        sleep(Duration::from_millis(1)).await?;
+        request.trailers().set(&X_A, "1")?;
+        Ok(Flow::Continue)
+    }
+
+    async fn on_response_headers(
+        &self,
+        _: &mut Noisy,
+        response: &mut ResponseHeaders,
+    ) -> Result<Flow> {
+        let body = response.buffer_body(1000).await?;
+        response.headers().set(&X_B, body.len().to_string())?;
+        ask("/response").await?;
+        Ok(Flow::Continue)
+    }
+
+    async fn on_response_body(&self, _: &mut Noisy, response: &mut ResponseBody) -> Result<Flow> {
+        sleep(Duration::from_millis(5)).await?;
+        response.replace(b"other")?;
+        Ok(Flow::Continue)
+    }
+
+    fn on_log(&self, seen: &mut Noisy, _: &mut StreamLog) {
+        let _ = spawn(async {
+            let _ = take_note().await;
+        });
+        log::warn!(seen = seen.0; "over");
+    }
+
+    async fn on_tick(&self) {
+        let _ = ask("/tick").await;
+    }
+}
+
+#[test]
+fn a_filter_that_waits_survives_them_too() {
+    let report = chaos::run::<Waiting>("{}", 40_000, 5);
+
+    assert!(report.lies > 100_000, "{report}");
+    assert!(report.reentered > 10_000, "{report}");
+    assert!(report.let_through > 1_000, "{report}");
+    assert!(report.refused > 3_000, "{report}");
 }
 
 #[test]

@@ -3,8 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test needs has to be there")]
 
-use std::cell::RefCell;
-use std::future::poll_fn;
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use legation::config::{ConfigErrors, NoConfig};
 use legation::{
     Configure, Error, Flow, HttpFilter, LocalReply, RequestHeaders, ResponseHeaders, Result,
 };
-use legation_testing::{Callout, Host, Outcome, Progress, Request, Response, Stream};
+use legation_testing::{Answer, Call, Callout, Host, Outcome, Progress, Request, Response, Stream};
 
 thread_local! {
     static GATE: RefCell<Gate> = RefCell::default();
@@ -90,11 +92,31 @@ impl HttpFilter for Gated {
             b"/spawn-an-opener" => callout::spawn(async { open() })?,
             b"/spawn-in-a-circle" => callout::spawn(async { circle(3) })?,
             b"/wake-myself" => wake_myself(9_999_999).await,
+            b"/both" => both().await?,
             b"/sleep" => sleep(Duration::from_millis(15)).await?,
             _ => {}
         }
         Ok(Flow::Continue)
     }
+}
+
+/// Asks twice at once, and waits for both answers.
+async fn both() -> Result<()> {
+    let (one, other) = (
+        HttpRequest::get("auth", "/1"),
+        HttpRequest::get("auth", "/2"),
+    );
+    let mut left: Vec<Pin<Box<dyn Future<Output = _>>>> =
+        vec![Box::pin(one.send()), Box::pin(other.send())];
+    poll_fn(|context| {
+        left.retain_mut(|answer| answer.as_mut().poll(context).is_pending());
+        if left.is_empty() {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
+    })
+    .await
 }
 
 /// A future that spawns others, each of which does the same.
@@ -252,6 +274,32 @@ fn a_configuration_may_go_while_streams_wait() {
     drop((sleeping, waiting));
     assert_eq!((host.waiting(), host.streams()), (0, 0));
     assert_eq!(host.tick_period(host.root()), None);
+}
+
+#[test]
+fn an_answer_within_the_next_call_is_not_lost() {
+    let host = Rc::new(gated());
+    host.set_cluster("auth", |call| match call.path() {
+        "/2" => Callout::from(Response::ok()).at_once(),
+        _ => Response::ok().into(),
+    });
+    let (weak, first) = (Rc::downgrade(&host), Cell::new(true));
+    host.answer_by(move |call| {
+        if matches!(call, Call::HttpCall { .. })
+            && !first.replace(false)
+            && let Some(host) = weak.upgrade()
+        {
+            host.deliver();
+        }
+        Answer::Real
+    });
+
+    let mut stream = host.stream(Request::get("/both"));
+    stream.send_request();
+
+    assert!(stream.reached_upstream());
+    drop(stream);
+    assert_eq!((host.waiting(), host.streams()), (0, 0));
 }
 
 /// Waits for the request's body, and lets responses go.

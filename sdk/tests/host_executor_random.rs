@@ -341,8 +341,8 @@ impl<'h> Sent<'h> {
     /// Ends the stream. It went on if it was let, and only then.
     fn end(self, fair: bool) {
         let who = self.who;
-        let sent_all =
-            self.next > usize::from(self.program.pieces) + usize::from(self.program.trailers);
+        let sent_all = self.next
+            > usize::from(self.program.pieces).saturating_add(self.program.trailers.into());
         let exchange = self.stream.end();
         let said = SAID.with_borrow(|all| {
             let own = all.iter().filter(|(of, _, _)| *of == who);
@@ -507,6 +507,62 @@ fn host(allow: bool, sayings: Vec<Saying>, nested: Vec<u16>) -> Rc<Host<Random>>
     host
 }
 
+fn play<'h>(
+    host: &'h Host<Random>,
+    allow: bool,
+    step: &Step,
+    waiting: &mut impl Iterator<Item = (usize, Program)>,
+    streams: &mut Vec<Sent<'h>>,
+) {
+    match step {
+        Step::Send(at) => {
+            let at = at.index(streams.len().saturating_add(1));
+            if let Some(stream) = streams.get_mut(at) {
+                stream.send();
+            } else if let Some((who, program)) = waiting.next() {
+                let mut stream = Sent::new(host, who, program);
+                stream.send();
+                streams.push(stream);
+            }
+        }
+        Step::Deliver(at) => {
+            let pending = host.pending_callouts();
+            if !pending.is_empty() {
+                host.deliver_call(at.get(&pending).token);
+            }
+        }
+        Step::Repeat(at) => {
+            let calls = host.http_calls();
+            if !calls.is_empty() {
+                let call = at.get(&calls);
+                let answer = Response::ok().body(call.path());
+                host.deliver_raw(host.root().id(), call.token, answer);
+            }
+        }
+        Step::Stray(token) => {
+            let pending = host.pending_callouts();
+            if pending.iter().all(|call| call.token != *token) {
+                host.deliver_raw(host.root().id(), *token, Callout::fail());
+                host.deliver_raw_grpc(host.root().id(), *token, Callout::fail());
+            }
+        }
+        Step::Time(milliseconds) => host.run_for(Duration::from_millis((*milliseconds).into())),
+        Step::End(at) if !streams.is_empty() => {
+            streams.remove(at.index(streams.len())).end(false);
+        }
+        Step::TimedOut(at) if !streams.is_empty() => at.get_mut(streams.as_mut_slice()).time_out(),
+        Step::End(_) | Step::TimedOut(_) => {}
+        Step::Update => {
+            let old = host.root();
+            host.load(json!({ "allow": allow })).unwrap();
+            // Envoy keeps it while a stream runs under it.
+            if streams.is_empty() {
+                host.unload(old);
+            }
+        }
+    }
+}
+
 fn run(
     allow: bool,
     programs: Vec<Program>,
@@ -520,61 +576,9 @@ fn run(
     let fair = nested.is_empty();
     let host = host(allow, sayings, nested);
     let mut waiting = programs.into_iter().enumerate();
-    let mut streams: Vec<Sent<'_>> = Vec::new();
+    let mut streams = Vec::new();
     for step in steps {
-        match step {
-            Step::Send(at) => {
-                let at = at.index(streams.len().saturating_add(1));
-                if let Some(stream) = streams.get_mut(at) {
-                    stream.send();
-                } else if let Some((who, program)) = waiting.next() {
-                    let mut stream = Sent::new(&host, who, program);
-                    stream.send();
-                    streams.push(stream);
-                }
-            }
-            Step::Deliver(at) => {
-                let pending = host.pending_callouts();
-                if !pending.is_empty() {
-                    host.deliver_call(pending[at.index(pending.len())].token);
-                }
-            }
-            Step::Repeat(at) => {
-                let calls = host.http_calls();
-                if !calls.is_empty() {
-                    let call = &calls[at.index(calls.len())];
-                    let answer = Response::ok().body(call.path());
-                    host.deliver_raw(host.root().id(), call.token, answer);
-                }
-            }
-            Step::Stray(token) => {
-                let answered = host.pending_callouts();
-                if answered.iter().all(|call| call.token != *token) {
-                    host.deliver_raw(host.root().id(), *token, Callout::fail());
-                    host.deliver_raw_grpc(host.root().id(), *token, Callout::fail());
-                }
-            }
-            Step::Time(milliseconds) => host.run_for(Duration::from_millis((*milliseconds).into())),
-            Step::End(at) => {
-                if !streams.is_empty() {
-                    streams.remove(at.index(streams.len())).end(false);
-                }
-            }
-            Step::TimedOut(at) => {
-                if !streams.is_empty() {
-                    let at = at.index(streams.len());
-                    streams[at].time_out();
-                }
-            }
-            Step::Update => {
-                let old = host.root();
-                host.load(json!({ "allow": allow })).unwrap();
-                // Envoy keeps it while a stream runs under it.
-                if streams.is_empty() {
-                    host.unload(old);
-                }
-            }
-        }
+        play(&host, allow, step, &mut waiting, &mut streams);
     }
     // All comes to an end.
     for _ in 0..200 {
