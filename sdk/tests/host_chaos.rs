@@ -295,12 +295,12 @@ impl HttpFilter for Waiting {
 
 #[test]
 fn a_filter_that_waits_survives_them_too() {
-    let report = chaos::run::<Waiting>("{}", 40_000, 5);
+    let report = chaos::run::<Waiting>("{}", 20_000, 5);
 
     assert!(report.lies > 100_000, "{report}");
     assert!(report.reentered > 10_000, "{report}");
-    assert!(report.let_through > 1_000, "{report}");
-    assert!(report.refused > 3_000, "{report}");
+    assert!(report.let_through > 500, "{report}");
+    assert!(report.refused > 2_000, "{report}");
 }
 
 #[test]

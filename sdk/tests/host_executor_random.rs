@@ -1,5 +1,7 @@
 //! Random callbacks that wait for random things, on a mock host where these come
 //! in any order, late, twice, within other host calls, or never.
+//!
+//! `PROPTEST_CASES=20000` looks longer.
 
 #![expect(clippy::unwrap_used, reason = "what a test needs has to be there")]
 
@@ -603,8 +605,6 @@ fn run(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, ..ProptestConfig::default() })]
-
     #[test]
     fn every_stream_comes_to_its_end_and_gets_its_own_answers(
         allow in any::<bool>(),
