@@ -76,4 +76,7 @@ impl HttpFilter for Ask {
     }
 }
 
-legation::register!(Suite<filters![Mark, Ask]>);
+/// The two, in any order and number.
+pub type Mixed = Suite<filters![Mark, Ask]>;
+
+legation::register!(Mixed);
