@@ -79,7 +79,10 @@ fn a_connection_that_closes_before_the_answer_is_a_reset() -> Result<()> {
 #[test]
 fn a_connection_that_is_refused_is_a_reset() -> Result<()> {
     let outcome = World::shared().outcome("http refused /hello")?;
-    assert_eq!(outcome, r#"Reset("remote connection failure")"#);
+    assert!(
+        outcome.starts_with(r#"Reset("remote connection failure"#),
+        "{outcome}"
+    );
     Ok(())
 }
 
