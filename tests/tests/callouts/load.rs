@@ -52,9 +52,9 @@ fn every_one_of_200_streams_gets_its_own_answer_or_its_own_failure() -> Result<(
     world.wait_until_idle()
 }
 
-/// The module says how many pages its memory has; they never become fewer, so
-/// one and the same number after the first requests and after the last says that
-/// nothing was left of those between.
+/// The module says how many pages of 64 KiB its memory has. They never become fewer, so
+/// one and the same number after the first requests and after the last says that nothing
+/// was left of those between: 4 bytes of each would be another page.
 #[test]
 fn memory_is_flat_after_20_000_streams_that_waited() -> Result<()> {
     soak(2_000, 20_000)

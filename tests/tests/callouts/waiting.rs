@@ -16,6 +16,16 @@ const PLACES: [&str; 6] = [
     "x-response-trailers",
 ];
 
+/// A world whose headers may wait for bodies, or may not.
+fn world(allowed: bool) -> Result<World> {
+    let configuration = json!({"allow_on_headers_stop_iteration": allowed});
+    World::with(configuration, |config| {
+        config.edit_plugin("callouts", |plugin| {
+            plugin["allow_on_headers_stop_iteration"] = json!(allowed);
+        })
+    })
+}
+
 /// A request with a body and trailers, whose answer has both too.
 fn full(place: &str, steps: &str) -> Request {
     Request::post("/", "from the client")
@@ -32,14 +42,7 @@ fn full_answer() -> Reply {
 #[test]
 fn every_callback_can_wait_for_an_answer() -> Result<()> {
     for allowed in [false, true] {
-        let world = World::with(
-            json!({"allow_on_headers_stop_iteration": allowed}),
-            |config| {
-                config.edit_plugin("callouts", |plugin| {
-                    plugin["allow_on_headers_stop_iteration"] = json!(allowed);
-                })
-            },
-        )?;
+        let world = world(allowed)?;
         for place in PLACES {
             // HTTP/2, where trailers need no leave.
             world.stage.upstream().enqueue(full_answer());
@@ -203,14 +206,23 @@ fn a_large_upload_passes_a_callback_that_waited() -> Result<()> {
 
 #[test]
 fn a_body_is_awaited_beside_callouts() -> Result<()> {
-    let world = World::new()?;
-    let request = Request::post("/", "one")
-        .pause(milliseconds(50))
-        .body("two")
-        .header("x-request-headers", "buffer 100; http other /hello");
-    let exchange = world.stage.exchange(request)?;
-    assert_eq!(outcomes(&exchange.response), ["buffered 6", "200 hello"]);
-    assert_eq!(exchange.arrived()?.text(), "onetwo");
+    for allowed in [false, true] {
+        let world = world(allowed)?;
+        for steps in [
+            "buffer 100; http other /hello",
+            "http other /late/20/hello; buffer 100",
+        ] {
+            let request = Request::post("/", "one")
+                .pause(milliseconds(50))
+                .body("two")
+                .header("x-request-headers", steps);
+            let exchange = world.stage.exchange(request)?;
+            let mut seen = outcomes(&exchange.response);
+            seen.sort();
+            assert_eq!(seen, ["200 hello", "buffered 6"], "{steps}, {allowed}");
+            assert_eq!(exchange.arrived()?.text(), "onetwo", "{steps}, {allowed}");
+        }
+    }
     Ok(())
 }
 
