@@ -91,7 +91,7 @@ impl HttpRequest {
         self
     }
 
-    /// Adds a trailer.
+    /// Adds a trailer. Envoy (1.36 to 1.40) takes it and does not send it.
     #[must_use]
     pub fn trailer(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
         self.trailers.push((name.into(), value.into()));

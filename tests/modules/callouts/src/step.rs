@@ -56,7 +56,7 @@ impl Step {
         let kind = words.next()?;
         let words = words.collect::<Vec<_>>();
         Some(match (kind, words.as_slice()) {
-            ("http", [cluster, path]) => Self::Http(get(cluster, path)),
+            ("http", [cluster, path]) => Self::Http(Box::new(get(cluster, path))),
             ("http", [cluster, path, time]) => {
                 Self::Http(Box::new(get(cluster, path).timeout(milliseconds(time)?)))
             }
@@ -79,8 +79,12 @@ impl Step {
                 let bytes = bytes.parse().ok()?;
                 Self::Http(Box::new(get(cluster, path).max_response_bytes(bytes)))
             }
-            ("both", [cluster, one, other]) => Self::Both(get(cluster, one), get(cluster, other)),
-            ("race", [cluster, path, time]) => Self::Race(get(cluster, path), milliseconds(time)?),
+            ("both", [cluster, one, other]) => {
+                Self::Both(Box::new(get(cluster, one)), Box::new(get(cluster, other)))
+            }
+            ("race", [cluster, path, time]) => {
+                Self::Race(Box::new(get(cluster, path)), milliseconds(time)?)
+            }
             ("grpc", [cluster, method]) => Self::Grpc(Box::new(call(cluster, method))),
             ("grpc", [cluster, method, time]) => {
                 let call = call(cluster, method).timeout(milliseconds(time)?);
@@ -130,8 +134,8 @@ impl Step {
     }
 }
 
-fn get(cluster: &str, path: &str) -> Box<HttpRequest> {
-    Box::new(HttpRequest::get(cluster, path))
+fn get(cluster: &str, path: &str) -> HttpRequest {
+    HttpRequest::get(cluster, path)
 }
 
 fn call(cluster: &str, method: &str) -> GrpcRequest {
