@@ -91,8 +91,10 @@ macro_rules! whole_body {
             let Some(inbox) = self.inbox.clone() else {
                 return Err(Error::other("a body is awaited in an `async fn` only"));
             };
-            let size = inbox.whole(max_bytes).await;
+            let size = Rc::clone(&inbox).whole(max_bytes).await;
             if size > max_bytes {
+                // Where it passes all the same, it is for the body's callback.
+                inbox.set_taken(false);
                 return Err(too_large);
             }
             if size == 0 {

@@ -7,14 +7,16 @@
 
 mod background;
 mod contexts;
+mod forgetting;
 pub(crate) mod reactor;
+mod refusals;
 mod streams;
 mod tasks;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use crate::abi::{self, BufferType, StreamType};
+use crate::abi::{self, BufferType};
 use crate::config::{self, ConfigErrors};
 use crate::configure::Configure;
 use crate::error::{Error, Result};
@@ -26,7 +28,6 @@ use crate::phase::{
     RequestBody, RequestHeaders, RequestTrailers, ResponseBody, ResponseHeaders, ResponseTrailers,
     StreamLog,
 };
-use crate::reply::{GrpcStatus, LocalReply};
 use background::Background;
 use contexts::{Contexts, Plugin, Standing, Stream};
 use reactor::Reactor;
@@ -402,13 +403,6 @@ impl<F: HttpFilter> Runtime<F> {
         }
     }
 
-    #[cold]
-    fn refuse_unknown(&self, id: u32, phase: Phase) -> u32 {
-        let _scope = StreamScope::enter(None);
-        let error = Error::other("a callback for a stream that is not known");
-        self.refuse(id, &error, phase)
-    }
-
     /// `on_done` and `on_log`.
     fn end(&self, id: u32, callback: impl FnOnce(&F, &mut F::Stream)) {
         if Self::AWAITS {
@@ -495,108 +489,6 @@ impl<F: HttpFilter> Runtime<F> {
         }
     }
 
-    fn forget(&self, id: u32) {
-        let gone = match self.contexts.try_borrow_mut() {
-            Ok(mut contexts) => contexts.remove(id),
-            Err(_) => return,
-        };
-        drop(gone);
-    }
-
-    /// Forgets the streams that the host has no more, on behalf of one that it
-    /// has.
-    #[inline]
-    fn sweep_streams(&self, id: u32) {
-        let to_sweep = match self.contexts.try_borrow() {
-            Ok(contexts) => contexts.to_sweep(),
-            Err(_) => return,
-        };
-        if let Some(streams) = to_sweep {
-            for stream in gone(streams, id) {
-                self.forget(stream);
-            }
-            if let Ok(mut contexts) = self.contexts.try_borrow_mut() {
-                contexts.swept();
-            }
-        }
-    }
-
-    /// Forgets the configurations that the host has no more, on behalf of one
-    /// that it has.
-    fn sweep_roots(&self, id: u32) {
-        if Self::TOLD_OF_ENDS {
-            return;
-        }
-        let others = match self.contexts.try_borrow() {
-            Ok(contexts) => contexts.other_roots(id),
-            Err(_) => return,
-        };
-        for root in gone(others, id) {
-            let former = match self.contexts.try_borrow_mut() {
-                Ok(mut contexts) => contexts.remove_root(root),
-                Err(_) => return,
-            };
-            drop(former);
-        }
-    }
-
-    #[cold]
-    fn refuse(&self, id: u32, error: &Error, phase: Phase) -> u32 {
-        if error.is_body_too_large() {
-            log::info!(error:%; "the body is refused");
-            let status = if phase == Phase::Request { 413 } else { 502 };
-            let reply = LocalReply::new(status)
-                .body("the body is too large\n")
-                .details("legation_body_too_large")
-                .grpc_status(GrpcStatus::ResourceExhausted);
-            return self.reply(id, &reply, phase);
-        }
-        self.errors.get().increment();
-        log::error!(error:%; "the filter failed; the request is refused");
-        let reply = LocalReply::new(500)
-            .body("internal error\n")
-            .details("legation_internal_error")
-            .grpc_status(GrpcStatus::Internal);
-        self.reply(id, &reply, phase)
-    }
-
-    /// Answers a stream, once: a second local reply crashes some hosts.
-    #[cold]
-    fn reply(&self, id: u32, reply: &LocalReply, phase: Phase) -> u32 {
-        let before = self.set_standing(id, Standing::Replied);
-        if !matches!(before, Standing::Open | Standing::Overtaken) {
-            self.set_standing(id, before);
-            log::warn!("the stream has its local reply; a second one is not sent");
-            return if before.lets(phase) { CONTINUE } else { PAUSE };
-        }
-        let sent = if phase == Phase::Response {
-            // The headers are gone to the client: all that is left is to break off.
-            self.set_standing(id, Standing::Broken);
-            abi::close_stream(StreamType::HttpResponse).map_err(Error::from)
-        } else {
-            reply.send()
-        };
-        if let Err(error) = sent {
-            self.set_standing(id, Standing::Broken);
-            self.errors.get().increment();
-            log::error!(error:%; "the local reply could not be sent; the stream is reset");
-            // If this fails too, the stream stays paused: it is let in nowhere.
-            let _ = abi::close_stream(StreamType::HttpResponse);
-        }
-        PAUSE
-    }
-
-    /// Notes how a stream stands: how it stood before.
-    fn set_standing(&self, id: u32, standing: Standing) -> Standing {
-        match self.contexts.try_borrow_mut() {
-            Ok(mut contexts) => match contexts.get_mut(id) {
-                Some(stream) => std::mem::replace(&mut stream.standing, standing),
-                None => Standing::Open,
-            },
-            Err(_) => Standing::Open,
-        }
-    }
-
     /// The filter of a configuration.
     fn filter(&self, root: u32) -> Option<Rc<F>> {
         self.contexts.try_borrow().ok()?.filter(root)
@@ -612,17 +504,6 @@ impl<F: HttpFilter> Runtime<F> {
             self.streams_to_log_level.set(left);
         }
     }
-}
-
-/// The contexts of these that the host has no more. The one that the callback is
-/// about is the one in effect again after the asking.
-fn gone(mut contexts: Vec<u32>, current: u32) -> Vec<u32> {
-    if !contexts.is_empty() {
-        contexts.retain(|id| !abi::has_context(*id));
-        // It exists: the host has just called for it.
-        let _ = abi::has_context(current);
-    }
-    contexts
 }
 
 /// Makes a filter's callback, of those that await nothing, and takes the copy
