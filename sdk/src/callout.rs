@@ -27,12 +27,18 @@ mod grpc;
 mod http;
 
 use std::future::Future;
+use std::time::Duration;
 
 use crate::error::{Error, HostError, Result};
 use crate::runtime::reactor;
 
 pub use grpc::GrpcRequest;
 pub use http::{HttpRequest, HttpResponse};
+
+/// How long an answer may take.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+/// What is taken of its body.
+const DEFAULT_MAX_RESPONSE_BYTES: usize = 1024 * 1024;
 
 /// How a callout came to nothing.
 ///

@@ -20,8 +20,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let workspace = Workspace::load()?;
     build::modules(&workspace, Which::All)?;
     let mut command = cargo::cargo(workspace.root());
-    // The load comes from the tests themselves: let them be quick.
-    command.args(["test", "--release", "--package", "legation-tests"]);
+    command.args(["test", "--profile", "soak", "--package", "legation-tests"]);
     command.args(["--test", "*", "--"]);
     command.arg(args.name.as_deref().unwrap_or(MODULE));
     command.args(["--ignored", "--nocapture"]);

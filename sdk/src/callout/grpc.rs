@@ -7,12 +7,9 @@ use prost::Message;
 
 use super::http::milliseconds;
 use crate::abi;
-use crate::callout::CalloutError;
+use crate::callout::{CalloutError, DEFAULT_MAX_RESPONSE_BYTES, DEFAULT_TIMEOUT};
 use crate::headers;
 use crate::runtime::reactor::{self, Protocol};
-
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
-const DEFAULT_MAX_RESPONSE_BYTES: usize = 1024 * 1024;
 
 /// A unary call of a method of a gRPC service.
 ///

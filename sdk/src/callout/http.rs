@@ -3,15 +3,12 @@
 use std::time::Duration;
 
 use crate::abi;
-use crate::callout::CalloutError;
+use crate::callout::{CalloutError, DEFAULT_MAX_RESPONSE_BYTES, DEFAULT_TIMEOUT};
 use crate::headers::{self, HeaderList};
 use crate::runtime::reactor::{self, Protocol};
 
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 /// By how much a timeout may come too early.
 const MAX_EARLY: Duration = Duration::from_millis(20);
-/// What is taken of an answer's body.
-const DEFAULT_MAX_RESPONSE_BYTES: usize = 1024 * 1024;
 /// What is taken at least: Envoy's own words for why there is no answer.
 const MAX_OWN_WORDS: usize = 1024;
 
