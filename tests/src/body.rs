@@ -1,14 +1,16 @@
 //! The body of a request or an answer, as a script of what is sent when.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use bytes::Bytes;
 use http::HeaderMap;
-use http_body_util::channel::Channel;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming};
+use tokio::sync::mpsc;
 
 use crate::headers::Headers;
 
@@ -62,16 +64,20 @@ fn known_length(data: Bytes) -> Outgoing {
 }
 
 fn streamed(steps: Vec<Step>, trailers: HeaderMap) -> Outgoing {
-    let (mut sender, body) = Channel::<Bytes, anyhow::Error>::new(1);
+    let (sender, frames) = mpsc::channel(1);
     tokio::spawn(async move {
         for step in steps {
             let sent = match step {
-                Step::Data(data) => sender.send_data(data).await,
+                Step::Data(data) => sender.send(Ok(Frame::data(data))).await,
                 Step::Wait(time) => {
                     tokio::time::sleep(time).await;
                     Ok(())
                 }
-                Step::Cut => return sender.abort(anyhow!("cut off, as the script says")),
+                Step::Cut => {
+                    let error = anyhow!("cut off, as the script says");
+                    sender.send(Err(error)).await.ok();
+                    return;
+                }
             };
             if sent.is_err() {
                 // The other side has gone; nobody is left to send to.
@@ -79,10 +85,26 @@ fn streamed(steps: Vec<Step>, trailers: HeaderMap) -> Outgoing {
             }
         }
         if !trailers.is_empty() {
-            sender.send_trailers(trailers).await.ok();
+            sender.send(Ok(Frame::trailers(trailers))).await.ok();
         }
     });
-    body.boxed()
+    Frames(frames).boxed()
+}
+
+/// A body as it is sent. The channel of `http-body-util` has two ways out, and now
+/// and then ends by the one while its last frame is still in the other.
+struct Frames(mpsc::Receiver<Result<Frame<Bytes>>>);
+
+impl hyper::body::Body for Frames {
+    type Data = Bytes;
+    type Error = anyhow::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>>>> {
+        self.0.poll_recv(context)
+    }
 }
 
 /// What came of a body.

@@ -313,7 +313,8 @@ impl Config {
         self.add_cluster(json!({
             "name": cluster,
             "type": "STATIC",
-            "connect_timeout": "1s",
+            // A machine that is busy with other tests may take a while.
+            "connect_timeout": "10s",
             "load_assignment": {"cluster_name": cluster, "endpoints": [{"lb_endpoints": [
                 {"endpoint": {"address": socket_address(address)}},
             ]}]},
