@@ -35,10 +35,13 @@
 //!
 //! A filter in a suite behaves as it does alone. Its metrics and log lines are
 //! under its own name; a refusal ends the chain, and goes back through those that
-//! have seen the request; one that awaits holds those after it. Two things differ:
-//! ticks come at multiples of the shortest period that any filter asked for, and
+//! have seen the request; one that awaits holds those after it. Three things differ:
+//! ticks come at multiples of the shortest period that any filter asked for;
 //! [`Flow::Pause`] in the callback of headers is an error (await
-//! [`buffer_body`](RequestHeaders::buffer_body) there).
+//! [`buffer_body`](RequestHeaders::buffer_body) there); and where headers do not
+//! wait for the body
+//! ([`allow_on_headers_stop_iteration`](Configure::allow_on_headers_stop_iteration)),
+//! those after a filter that awaits it can read them and no longer change them.
 
 mod body;
 mod config;
@@ -185,6 +188,10 @@ macro_rules! run_trailers {
                 if let Step::Reply(reply) = step(flow, part) {
                     return Ok(reply);
                 }
+                if part.finished {
+                    passage.let_on_all(place);
+                    continue;
+                }
             }
             let flow = S::$callback(&member.filter, &mut part.stream, $message).await?;
             match step(flow, part) {
@@ -217,7 +224,7 @@ macro_rules! run_headers {
             $message.leave_body();
             part.reached |= $reaches;
             if part.is_passed_by() {
-                took.push(true);
+                took.push(false);
                 continue;
             }
             let flow = S::$callback(&member.filter, &mut part.stream, $message).await?;

@@ -73,11 +73,16 @@ impl Woken {
         keys.is_empty()
     }
 
-    fn pop(&self) -> Option<Key> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop_front()
+    /// The first of them; of streams, `only` this one, if it is given.
+    fn pop(&self, only: Option<u32>) -> Option<Key> {
+        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(only) = only else {
+            return keys.pop_front();
+        };
+        let at = keys
+            .iter()
+            .position(|key| matches!(key, Key::Task(_)) || *key == Key::Stream(only))?;
+        keys.remove(at)
     }
 }
 
@@ -195,8 +200,8 @@ impl Reactor {
         })
     }
 
-    pub(super) fn next_woken(&self) -> Option<Key> {
-        self.woken.pop()
+    pub(super) fn next_woken(&self, only: Option<u32>) -> Option<Key> {
+        self.woken.pop(only)
     }
 
     pub(super) fn wake(&self, key: Key) {

@@ -165,7 +165,10 @@ impl<F: HttpFilter> Runtime<F> {
         self.mind_ticks();
         let answer = self.running.replace(outer).answer;
         // What ran meanwhile may have refused the stream.
-        if answer == CONTINUE && !self.standing(id).lets(event.kind.into()) {
+        let lets = self
+            .standing(id)
+            .is_some_and(|standing| standing.lets(event.kind.into()));
+        if answer == CONTINUE && !lets {
             return PAUSE;
         }
         answer
@@ -332,10 +335,17 @@ impl<F: HttpFilter> Runtime<F> {
         if done.copy.is_some() {
             self.keep(id, done.copy);
         }
-        let action = self.settle(id, kind.into(), self.standing(id), done.flow);
-        let standing = self.standing(id);
-        if matches!(standing, Standing::Replied | Standing::Broken) && action != CONTINUE {
-            // The stream has its answer: nothing that waits goes on.
+        // Of a stream that is gone nothing may be said to the host, which may delete it
+        // within the very call that answers it.
+        let Some(standing) = self.standing(id) else {
+            return;
+        };
+        let action = self.settle(id, kind.into(), standing, done.flow);
+        let is_answered = self.standing(id).is_none_or(|standing| {
+            matches!(standing, Standing::Replied | Standing::Broken) && action != CONTINUE
+        });
+        if is_answered {
+            // Nothing that waits goes on.
             self.answer_if_awaited(id, direction, PAUSE);
             return;
         }
@@ -423,20 +433,13 @@ impl<F: HttpFilter> Runtime<F> {
         if self.polling.get() > 0 {
             return;
         }
-        let mut others = Vec::new();
         for _ in 0..MAX_POLLS {
             self.start_spawned();
-            match self.reactor.next_woken() {
-                Some(key @ Key::Stream(id)) if only.is_some_and(|only| only != id) => {
-                    others.push(key);
-                }
+            match self.reactor.next_woken(only) {
                 Some(Key::Stream(id)) => self.poll_stream(id),
                 Some(Key::Task(id)) => self.poll_task(id),
-                None => break,
+                None => return,
             }
-        }
-        for key in others {
-            self.reactor.wake(key);
         }
     }
 
@@ -495,14 +498,11 @@ impl<F: HttpFilter> Runtime<F> {
         exists
     }
 
-    /// How a stream stands. Of one that is gone nothing may be said to the host:
-    /// it may be deleted within the very call that answers it.
-    fn standing(&self, id: u32) -> Standing {
+    /// How a stream stands. `None` of one that is gone.
+    fn standing(&self, id: u32) -> Option<Standing> {
         match self.contexts.try_borrow_mut() {
-            Ok(mut contexts) => contexts
-                .get_mut(id)
-                .map_or(Standing::Broken, |stream| stream.standing),
-            Err(_) => Standing::Broken,
+            Ok(mut contexts) => contexts.get_mut(id).map(|stream| stream.standing),
+            Err(_) => None,
         }
     }
 }
