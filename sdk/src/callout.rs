@@ -20,8 +20,37 @@
 //! A callout goes to a cluster of Envoy's configuration, by Envoy's own client:
 //! connections, TLS, load balancing and outlier detection are the cluster's. Its
 //! future belongs to the stream, or to the plugin where there is none ([`spawn`]):
-//! when the stream ends, nobody waits for the answer any more. Retries, circuit breakers and
-//! caches are in [`resilience`](crate::resilience).
+//! when the stream ends, nobody waits for the answer any more. Retries, circuit
+//! breakers and caches are in [`resilience`](crate::resilience).
+
+/// What every callout is bounded by.
+macro_rules! bounds {
+    () => {
+        /// How long the whole answer may take, from 1 ms to 49 days; 5 s by default.
+        #[must_use]
+        pub fn timeout(mut self, timeout: Duration) -> Self {
+            self.timeout = timeout;
+            self
+        }
+
+        pub(crate) fn set_timeout(&mut self, timeout: Duration) {
+            self.timeout = timeout;
+        }
+
+        /// The largest body or message that is taken as an answer, in bytes; 1 MiB by
+        /// default.
+        #[must_use]
+        pub fn max_response_bytes(mut self, bytes: usize) -> Self {
+            self.max_response_bytes = bytes;
+            self
+        }
+
+        /// The cluster that it goes to.
+        pub fn cluster(&self) -> &str {
+            &self.cluster
+        }
+    };
+}
 
 mod grpc;
 mod http;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use prost::Message;
 
-use super::http::milliseconds;
+use super::http::{borrowed, milliseconds};
 use crate::abi;
 use crate::callout::{CalloutError, DEFAULT_MAX_RESPONSE_BYTES, DEFAULT_TIMEOUT};
 use crate::headers;
@@ -72,28 +72,7 @@ impl GrpcRequest {
         self
     }
 
-    /// How long the answer may take, from 1 ms to 49 days; 5 s by default.
-    #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
-
-    pub(crate) fn set_timeout(&mut self, timeout: Duration) {
-        self.timeout = timeout;
-    }
-
-    /// The largest message that is taken as an answer; 1 MiB by default.
-    #[must_use]
-    pub fn max_response_bytes(mut self, bytes: usize) -> Self {
-        self.max_response_bytes = bytes;
-        self
-    }
-
-    /// The cluster that it goes to.
-    pub fn cluster(&self) -> &str {
-        &self.cluster
-    }
+    bounds!();
 
     /// Makes the call, and waits for its answer.
     ///
@@ -107,12 +86,8 @@ impl GrpcRequest {
             return Err(CalloutError::Invalid("no cluster is named".to_owned()));
         }
         let reactor = reactor::current().ok_or(CalloutError::Gone)?;
-        let metadata = self
-            .metadata
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_slice()));
-        let metadata =
-            headers::encode(metadata).map_err(|error| CalloutError::Invalid(error.to_string()))?;
+        let metadata = headers::encode(borrowed(&self.metadata))
+            .map_err(|error| CalloutError::Invalid(error.to_string()))?;
         // Envoy takes a cluster's plain name too, but one that happens to read as
         // such a message aborts the process.
         let upstream = GrpcService {

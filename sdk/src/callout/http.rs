@@ -95,28 +95,7 @@ impl HttpRequest {
         self
     }
 
-    /// How long the whole answer may take, from 1 ms to 49 days; 5 s by default.
-    #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
-
-    pub(crate) fn set_timeout(&mut self, timeout: Duration) {
-        self.timeout = timeout;
-    }
-
-    /// The largest body that is taken of an answer; 1 MiB by default.
-    #[must_use]
-    pub fn max_response_bytes(mut self, bytes: usize) -> Self {
-        self.max_response_bytes = bytes;
-        self
-    }
-
-    /// The cluster that it goes to.
-    pub fn cluster(&self) -> &str {
-        &self.cluster
-    }
+    bounds!();
 
     /// Its method.
     pub fn method(&self) -> &[u8] {
@@ -202,7 +181,7 @@ fn is_over(elapsed: Duration, timeout: Duration) -> bool {
     elapsed.saturating_add(early) >= timeout
 }
 
-fn borrowed(headers: &[(String, Vec<u8>)]) -> impl Iterator<Item = (&str, &[u8])> {
+pub(super) fn borrowed(headers: &[(String, Vec<u8>)]) -> impl Iterator<Item = (&str, &[u8])> {
     headers
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_slice()))
