@@ -211,10 +211,9 @@ where
 impl<K: Hash + Eq, V, E: From<CalloutError>> Launch<K, V, E> {
     /// Gives the result to those that wait, unless they have one.
     fn land(&self, result: Result<V, E>) {
-        let landed = Rc::new(result);
         let former = match self.flight.state.try_borrow_mut() {
             Ok(mut state) if matches!(*state, State::Flying(_)) => {
-                std::mem::replace(&mut *state, State::Landed(landed))
+                std::mem::replace(&mut *state, State::Landed(Rc::new(result)))
             }
             _ => return,
         };

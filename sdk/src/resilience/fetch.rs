@@ -173,7 +173,7 @@ where
         Fut: Future<Output = Result<Fetched<V>, E>> + 'static,
     {
         let now = (self.inner.clock)();
-        let known = match self.inner.look(key, now) {
+        match self.inner.look(key, now) {
             Lookup::Fresh(value) => return Ok(value),
             Lookup::Stale(value) => {
                 if self.inner.failure(key, now).is_none() {
@@ -184,10 +184,9 @@ where
                 }
                 return Ok(value);
             }
-            Lookup::OnError(value) => Some(value),
-            Lookup::Miss => None,
-        };
-        self.fetch_or(known, key, now, fetch).await
+            Lookup::OnError(_) | Lookup::Miss => {}
+        }
+        self.fetch_or_use(key, now, fetch).await
     }
 
     /// The value of a key, fetched anew unless it is younger than this: for one
@@ -209,17 +208,12 @@ where
         Fut: Future<Output = Result<Fetched<V>, E>> + 'static,
     {
         let now = (self.inner.clock)();
-        let known = match self.inner.look(key, now) {
-            Lookup::Fresh(value) | Lookup::Stale(value) => {
-                if self.inner.is_younger(key, age, now) {
-                    return Ok(value);
-                }
-                Some(value)
-            }
-            Lookup::OnError(value) => Some(value),
-            Lookup::Miss => None,
-        };
-        self.fetch_or(known, key, now, fetch).await
+        if let Lookup::Fresh(value) | Lookup::Stale(value) = self.inner.look(key, now)
+            && self.inner.is_younger(key, age, now)
+        {
+            return Ok(value);
+        }
+        self.fetch_or_use(key, now, fetch).await
     }
 
     /// The value of a key, if it may be used without waiting: a fresh or a stale
@@ -262,9 +256,9 @@ where
         self.len() == 0
     }
 
-    async fn fetch_or<Q, F, Fut>(
+    /// Fetches, and if that fails, uses the value that may be used by then.
+    async fn fetch_or_use<Q, F, Fut>(
         &self,
-        known: Option<Rc<V>>,
         key: &Q,
         now: Option<SystemTime>,
         fetch: F,
@@ -281,10 +275,13 @@ where
             let task = || Rc::clone(&self.inner).keep(key.to_owned(), fetch());
             self.flights.run(key.to_owned(), task).await
         };
-        match (fetched, known) {
-            (Err(_), Some(known)) => Ok(known),
-            (fetched, _) => fetched,
-        }
+        fetched.or_else(|error| {
+            // The fetch took its time, and the value may have run out, or been removed.
+            match self.inner.look(key, (self.inner.clock)()) {
+                Lookup::Fresh(value) | Lookup::Stale(value) | Lookup::OnError(value) => Ok(value),
+                Lookup::Miss => Err(error),
+            }
+        })
     }
 }
 

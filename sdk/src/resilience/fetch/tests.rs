@@ -151,6 +151,29 @@ fn what_is_older_is_used_if_it_cannot_be_fetched() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn what_runs_out_or_is_removed_during_a_fetch_that_fails_is_not_used() {
+    for removed in [true, false] {
+        let upstream = Upstream::new(settings());
+        let life = Fetched::new(1).ttl(Duration::from_millis(100));
+        upstream
+            .cache
+            .insert("a".to_owned(), if removed { Fetched::new(1) } else { life });
+        upstream.down.set(true);
+        let fetch = upstream.fetch();
+        let mut one = pin!(upstream.cache.fetch_if_older("a", Duration::ZERO, fetch));
+        assert!(poll_once(one.as_mut()).is_none());
+
+        if removed {
+            upstream.cache.remove("a");
+        } else {
+            advance(s(31));
+        }
+
+        assert!(block_on(one).is_err(), "removed: {removed}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn what_is_too_old_is_not_used() {
     let upstream = Upstream::new(settings());
     assert_eq!(upstream.get("a"), Ok(1));
