@@ -1,6 +1,6 @@
 //! The names of metrics, the one place that knows how they are written.
 
-use std::fmt::Write as _;
+use percent_encoding::percent_encode_byte;
 
 /// The longest value of a tag, in bytes, as it is written in a metric's name.
 pub const MAX_TAG_VALUE: usize = 128;
@@ -145,8 +145,7 @@ impl Template {
                 if stands_for_itself(byte) {
                     name.push(char::from(byte));
                 } else {
-                    // Writing to a string does not fail.
-                    let _ = write!(name, "%{byte:02X}");
+                    name.push_str(percent_encode_byte(byte));
                 }
                 if name.len().saturating_sub(start) > MAX_TAG_VALUE {
                     return Err(TooLong(tag.clone()));
