@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -64,11 +65,10 @@ fn every_wasm_filter_reloads_after_a_failure_in_a_vm_of_its_own() -> Result<()> 
     for file in bootstraps()? {
         let text = fs::read_to_string(&file)?;
         let filters = text.matches("filters.http.wasm.v3.Wasm\n").count();
-        let mut vm_ids: Vec<_> = text
+        let vm_ids: BTreeSet<_> = text
             .lines()
             .filter(|line| line.contains("vm_id: "))
             .collect();
-        vm_ids.dedup();
 
         assert!(filters > 0, "{}", file.display());
         assert_eq!(
@@ -106,5 +106,18 @@ fn every_configuration_is_json_in_a_text() -> Result<()> {
             );
         }
     }
+    Ok(())
+}
+
+#[test]
+fn the_labels_of_the_example_are_those_of_the_whole_chain() -> Result<()> {
+    let labels = |file: &str| -> Result<serde_json::Value> {
+        Ok(Config::file(file)?.to_value()?["stats_config"].take())
+    };
+
+    let whole = labels("envoy.yaml")?;
+
+    assert!(whole["stats_tags"].is_array(), "{whole}");
+    assert_eq!(labels("observability.yaml")?, whole);
     Ok(())
 }

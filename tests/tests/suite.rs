@@ -78,3 +78,19 @@ fn separate_filters_see_a_refusal_in_the_same_way() -> Result<()> {
     assert_eq!(exchange.response.headers.all("x-order"), [b"outer"]);
     Ok(())
 }
+
+#[test]
+fn the_configuration_as_shipped_does_what_it_says() -> Result<()> {
+    let upstream = Upstream::answering(|_: &Received| Reply::ok().header("x-powered-by", "x"))?;
+    let stage = Stage::with_upstream(&Config::filter("suite")?, upstream)?;
+
+    let api = stage.exchange(Request::get("/api/x").header("user-agent", "tester"))?;
+    let other = stage.exchange(Request::get("/x").header("user-agent", "tester"))?;
+
+    assert_eq!(api.arrived()?.headers.all("x-envoy-plugin"), [b"suite"]);
+    assert_eq!(api.arrived()?.headers.all("x-client"), [b"tester"]);
+    assert!(!api.response.headers.contains("x-powered-by"));
+    assert_eq!(other.arrived()?.headers.all("x-envoy-plugin"), [b"suite"]);
+    assert!(!other.arrived()?.headers.contains("x-client"));
+    Ok(())
+}

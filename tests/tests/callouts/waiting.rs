@@ -116,10 +116,11 @@ fn steps_in_all_callbacks_of_one_request_are_taken_in_order() -> Result<()> {
 fn two_callouts_are_under_way_at_the_same_time() -> Result<()> {
     let world = World::new()?;
     let before = std::time::Instant::now();
-    let seen = world.outcomes("both other /late/300/one /late/300/two")?;
+    let seen = world.outcomes("both other /late/1500/one /late/1500/two")?;
     assert_eq!(seen, ["200 one", "200 two"]);
+    // One after the other they take 3 s; a busy machine has as much again for the rest.
     assert!(
-        before.elapsed() < milliseconds(590),
+        before.elapsed() < milliseconds(2_990),
         "{:?}",
         before.elapsed()
     );
