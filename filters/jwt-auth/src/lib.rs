@@ -1,0 +1,1 @@
+//! Authenticates requests by JSON Web Tokens and by opaque ones.
