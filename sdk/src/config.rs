@@ -47,6 +47,7 @@ mod locate;
 pub(crate) mod object;
 mod one_of;
 mod scalar;
+mod secret;
 mod text;
 mod value;
 mod wire;
@@ -69,6 +70,7 @@ pub use one_of::{only_entry, unknown_choice};
 pub use scalar::{
     Bounded, BoundedDuration, Duration, HeaderName, HeaderValue, NoConfig, Percent, Secret,
 };
+pub use secret::SecretSource;
 pub(crate) use text::{decimal, is_token, quoted};
 pub use text::{string, suggest};
 

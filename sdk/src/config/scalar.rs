@@ -358,6 +358,10 @@ impl FromStr for HeaderValue {
 pub struct Secret(String);
 
 impl Secret {
+    pub(super) fn new(text: String) -> Self {
+        Self(text)
+    }
+
     /// The text.
     pub fn expose(&self) -> &str {
         &self.0

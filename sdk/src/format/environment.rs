@@ -48,6 +48,11 @@ pub(super) fn current() -> Rc<dyn Environment> {
     current.unwrap_or_else(|| Rc::new(ProcessEnvironment))
 }
 
+/// A variable of that environment.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    current().get(name)
+}
+
 struct Restored(Option<Rc<dyn Environment>>);
 
 impl Drop for Restored {
