@@ -93,6 +93,34 @@ impl HttpServiceConfig {
         }
     }
 
+    /// As this one, with another time for all tries.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: BoundedDuration<10, 300_000>) -> Self {
+        self.timeout = Given(Some(timeout));
+        self
+    }
+
+    /// As this one, with these retries.
+    #[must_use]
+    pub fn with_retry_policy(mut self, policy: RetryPolicyConfig) -> Self {
+        self.retry_policy = Given(Some(policy));
+        self
+    }
+
+    /// As this one, with this circuit breaker.
+    #[must_use]
+    pub fn with_circuit_breaker(mut self, breaker: CircuitBreakerConfig) -> Self {
+        self.circuit_breaker = Given(Some(breaker));
+        self
+    }
+
+    /// As this one, with another limit of an answer's size.
+    #[must_use]
+    pub fn with_max_response_bytes(mut self, bytes: Bounded<1, 33_554_432>) -> Self {
+        self.max_response_bytes = Given(Some(bytes));
+        self
+    }
+
     /// The cluster.
     pub fn cluster(&self) -> &str {
         &self.cluster.0
@@ -279,9 +307,17 @@ fn number<const MIN: i64, const MAX: i64>(given: Option<Bounded<MIN, MAX>>, defa
     })
 }
 
-/// The name of a cluster.
-#[derive(Debug, Clone)]
-struct ClusterName(String);
+/// The name of a cluster of Envoy's configuration: 1 to 255 characters. A URL in its
+/// place is told so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterName(String);
+
+impl ClusterName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 impl Deserr<ConfigErrors> for ClusterName {
     fn deserialize_from_value<V: IntoValue>(
