@@ -229,12 +229,16 @@ impl<F: HttpFilter> Runtime<F> {
     pub fn on_configure(&self, root: u32, size: usize) -> bool {
         logging::install(F::NAME);
         let _scope = self.reacts();
-        let loaded = match configure::<F>(size) {
+        let others = self.reactor.take_spawned();
+        let configured = configure::<F>(size);
+        let spawned = self.reactor.replace_spawned(others);
+        let loaded = match configured {
             Ok((filter, plugin, errors)) => {
                 self.errors.set(errors);
                 (Rc::new(filter), plugin)
             }
             Err(refusal) => {
+                self.drop_spawned(spawned);
                 for line in refusal {
                     log::error!("configuration refused: {line}");
                 }
@@ -243,12 +247,15 @@ impl<F: HttpFilter> Runtime<F> {
         };
         let former = match self.contexts.try_borrow_mut() {
             Ok(mut contexts) => contexts.set_filter(root, loaded, !Self::KNOWS_STREAMS),
-            Err(_) => return false,
+            Err(_) => {
+                self.drop_spawned(spawned);
+                return false;
+            }
         };
         drop(former);
         self.sweep_roots(root);
         if Self::AWAITS {
-            self.configured(root);
+            self.configured(root, spawned);
         }
         true
     }

@@ -90,8 +90,12 @@ impl Background {
 }
 
 impl<F: HttpFilter> Runtime<F> {
-    /// A configuration has been accepted: what it spawned begins with a tick.
-    pub(super) fn configured(&self, root: u32) {
+    /// A configuration has been accepted. What it spawned is its own, whoever's
+    /// callback comes next, and begins with a tick.
+    pub(super) fn configured(&self, root: u32, spawned: Vec<Spawned>) {
+        for future in spawned {
+            self.add_job(root, future);
+        }
         if let Some(period) = self.tick_period(root)
             && let Ok(now) = abi::now_nanoseconds()
         {
@@ -126,10 +130,15 @@ impl<F: HttpFilter> Runtime<F> {
             Err(_) => return,
         };
         if is_last {
-            for future in self.reactor.take_spawned() {
-                drop(future);
-                self.reactor.task_over();
-            }
+            self.drop_spawned(self.reactor.take_spawned());
+        }
+    }
+
+    /// Drops what was spawned and never begins.
+    pub(super) fn drop_spawned(&self, spawned: Vec<Spawned>) {
+        for future in spawned {
+            drop(future);
+            self.reactor.task_over();
         }
     }
 

@@ -321,6 +321,10 @@ impl Reactor {
         self.spawned.take()
     }
 
+    pub(super) fn replace_spawned(&self, spawned: Vec<Spawned>) -> Vec<Spawned> {
+        self.spawned.replace(spawned)
+    }
+
     pub(super) fn task_begins(&self) {
         self.tasks.set(self.tasks.get().saturating_add(1));
     }

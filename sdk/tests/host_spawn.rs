@@ -1,0 +1,103 @@
+//! What is spawned while a filter is configured, on the mock host.
+
+#![expect(clippy::unwrap_used, reason = "what a test needs has to be there")]
+
+use std::time::Duration;
+
+use legation::callout::HttpRequest;
+use legation::clock::sleep;
+use legation::config::ConfigErrors;
+use legation::{Configure, Flow, HttpFilter, RequestHeaders, Result, spawn};
+use legation_testing::{Host, Request, Response};
+use serde_json::json;
+
+/// Asks for its path again and again, for as long as its configuration lives.
+struct Polling;
+
+#[derive(deserr::Deserr)]
+#[deserr(error = ConfigErrors, deny_unknown_fields)]
+struct Config {
+    path: String,
+    #[deserr(default)]
+    refuse: bool,
+}
+
+#[legation::filter]
+impl HttpFilter for Polling {
+    const NAME: &'static str = "polling";
+    type Config = Config;
+    type Stream = ();
+
+    fn configure(config: Config, _: &mut Configure) -> Result<Self, ConfigErrors> {
+        let path = config.path;
+        let polling = async move {
+            loop {
+                let _ = HttpRequest::get("idp", path.as_str()).send().await;
+                let _ = sleep(Duration::from_secs(1)).await;
+            }
+        };
+        spawn(polling).map_err(|error| ConfigErrors::of_document(error.to_string()))?;
+        match config.refuse {
+            true => Err(ConfigErrors::of_document("refused")),
+            false => Ok(Self),
+        }
+    }
+
+    async fn on_request_headers(&self, (): &mut (), _: &mut RequestHeaders) -> Result<Flow> {
+        Ok(Flow::Continue)
+    }
+}
+
+/// What was asked for in the next few seconds.
+fn asked(host: &Host<Polling>) -> String {
+    let before = host.http_calls().len();
+    for _ in 0..3 {
+        host.run_for(Duration::from_secs(1));
+        host.deliver_all();
+    }
+    let calls = host.http_calls();
+    let mut paths: Vec<&str> = calls.iter().skip(before).map(|call| call.path()).collect();
+    paths.sort();
+    paths.dedup();
+    paths.join(" ")
+}
+
+fn configured(path: &str) -> Host<Polling> {
+    let host = Host::configure(json!({ "path": path })).unwrap();
+    host.set_cluster("idp", |_: &_| Response::ok());
+    host
+}
+
+#[test]
+fn it_is_the_configurations_own_whoever_ticks_first() {
+    for streams in [false, true] {
+        let host = configured("/old");
+        let old = host.root();
+        assert_eq!(asked(&host), "/old");
+
+        host.load(json!({ "path": "/new" })).unwrap();
+        if streams {
+            host.exchange_on(old, Request::get("/")).run();
+        }
+        assert_eq!(asked(&host), "/new /old");
+        host.unload(old);
+
+        assert_eq!(asked(&host), "/new");
+        assert_eq!(
+            host.waiting(),
+            2,
+            "the future, and its sleep or its callout"
+        );
+    }
+}
+
+#[test]
+fn it_never_begins_where_the_configuration_is_refused() {
+    let host = configured("/old");
+
+    let refused = host.load(json!({ "path": "/new", "refuse": true }));
+
+    assert!(refused.is_err());
+    assert_eq!(asked(&host), "/old");
+    assert_eq!(host.waiting(), 2);
+}
