@@ -71,6 +71,8 @@
 //!   would send.
 //! - [`envoy_binary`]: which Envoy runs. `ENVOY=/path/to/envoy` or `ENVOY_VERSION=1.36.4` in the
 //!   environment choose another one.
+//! - [`jwt`]: keys of every algorithm, a minter of tokens, good ones and hostile ones, and an issuer
+//!   whose key server can be made to fail.
 //! - [`module`]: the modules that `cargo xtask build` makes. Tests do not build them; without them
 //!   they fail and say so.
 //!
@@ -85,6 +87,7 @@ mod client;
 mod config;
 mod envoy;
 mod headers;
+pub mod jwt;
 mod log;
 mod message;
 mod process;
