@@ -62,6 +62,10 @@ pub trait HttpFilter: Sized + 'static {
     /// [`#[legation::filter]`](macro@crate::filter) writes this.
     const AWAITS: Callbacks = Callbacks::NONE;
 
+    /// Whether it holds [`on_request_headers_at_once`](Self::on_request_headers_at_once).
+    /// [`#[legation::filter]`](macro@crate::filter) writes this.
+    const AT_ONCE: bool = false;
+
     /// What users configure. [`NoConfig`](crate::config::NoConfig) where there
     /// is nothing to configure.
     type Config: Deserr<ConfigErrors>;
@@ -91,6 +95,23 @@ pub trait HttpFilter: Sized + 'static {
             let _ = (stream, request);
             Ok(Flow::Continue)
         }
+    }
+
+    /// Asked before an `async fn`
+    /// [`on_request_headers`](Self::on_request_headers), which is not called where this
+    /// has an answer. `None`: it is called, with what this has noted in `stream` and read
+    /// of `request`.
+    ///
+    /// It is for a filter that seldom waits: a request answered here costs what it costs
+    /// a filter of plain `fn`s, about 0.1 µs less than an `async fn` that does not come to
+    /// wait. Only beside one.
+    fn on_request_headers_at_once(
+        &self,
+        stream: &mut Self::Stream,
+        request: &mut RequestHeaders,
+    ) -> Option<Result<Flow>> {
+        let _ = (stream, request);
+        None
     }
 
     /// A piece of the request's body has arrived.

@@ -32,7 +32,8 @@ use background::Background;
 use contexts::{Contexts, Plugin, Standing, Stream};
 use reactor::Reactor;
 use streams::Running;
-use tasks::{Event, Idle, Kind, at_once};
+pub(crate) use tasks::at_once;
+use tasks::{Event, Idle, Kind};
 
 /// The ABI's actions. That of `STOP_ALL` is Envoy's `StopAllIterationAndWatermark`:
 /// after headers, nothing of the message comes before they are let on.
@@ -328,18 +329,31 @@ impl<F: HttpFilter> Runtime<F> {
 
     /// `proxy_on_delete`
     pub fn on_delete(&self, id: u32) {
+        // What the context held is dropped after the borrow: a filter's `Drop`
+        // may call the host, and the host the filter.
+        let Ok(mut contexts) = self.contexts.try_borrow_mut() else {
+            return;
+        };
+        // Most streams leave nothing that notices.
+        let is_quiet = |stream: &mut Stream<F>| {
+            !std::mem::needs_drop::<F::Stream>() && Rc::strong_count(&stream.filter) > 1
+        };
+        if contexts.pending_len() == 0 && contexts.get_mut(id).is_some_and(is_quiet) {
+            contexts.remove(id);
+            return;
+        }
+        drop(contexts);
         self.ending(id, || {
             if Self::AWAITS {
                 self.abandon(id);
             }
-            // What the context held is dropped after the borrow: a filter's `Drop`
-            // may call the host, and the host the filter.
             let gone = match self.contexts.try_borrow_mut() {
                 Ok(mut contexts) => (contexts.remove(id), contexts.remove_root(id)),
                 Err(_) => return,
             };
+            let is_root = gone.1.is_some();
             drop(gone);
-            if Self::AWAITS {
+            if Self::AWAITS && is_root {
                 self.root_gone(id);
             }
         });
@@ -388,7 +402,7 @@ impl<F: HttpFilter> Runtime<F> {
         let _scope = StreamScope::enter(request.clone());
         let (flow, copy) = callback(&*filter, &mut state, request, event);
         // A callback within this one may have refused the stream.
-        let standing = self.leave(id, state);
+        let standing = self.leave(id, state).unwrap_or(Standing::Open);
         if copy.is_some() {
             self.keep(id, copy);
         }
@@ -452,11 +466,12 @@ impl<F: HttpFilter> Runtime<F> {
         }
     }
 
-    /// Gives back what a stream remembers. How the stream is answered by now.
+    /// Gives back what a stream remembers. How the stream is answered by now; `None`
+    /// where it is gone.
     #[inline]
-    fn leave(&self, id: u32, state: F::Stream) -> Standing {
+    fn leave(&self, id: u32, state: F::Stream) -> Option<Standing> {
         if !Self::KNOWS_STREAMS {
-            return Standing::Open;
+            return None;
         }
         let mut state = Some(state);
         let standing = match self.contexts.try_borrow_mut() {
@@ -471,7 +486,7 @@ impl<F: HttpFilter> Runtime<F> {
         };
         // Of a stream that was deleted meanwhile nothing is left but this.
         drop(state);
-        standing.unwrap_or(Standing::Open)
+        standing
     }
 
     /// Keeps the request's headers for the stream's later callbacks.
@@ -529,9 +544,7 @@ fn callback<F: HttpFilter>(
         Kind::RequestHeaders => {
             let mut headers = RequestHeaders::new(end);
             let flow = at_once(filter.on_request_headers(stream, &mut headers));
-            if Runtime::<F>::KEEPS_HEADERS {
-                copy = headers.into_copy();
-            }
+            copy = kept::<F>(headers);
             flow
         }
         Kind::RequestBody => {
@@ -552,6 +565,16 @@ fn callback<F: HttpFilter>(
     };
     let flow = flow.unwrap_or_else(|| Err(Error::other("a plain `fn` has awaited something")));
     (flow, copy)
+}
+
+/// The copy of the request's headers, where a later callback may want it.
+#[inline]
+fn kept<F: HttpFilter>(request: RequestHeaders) -> Option<HeaderList> {
+    if Runtime::<F>::KEEPS_HEADERS {
+        request.into_copy()
+    } else {
+        None
+    }
 }
 
 /// Reads the configuration and makes the filter from it, and the counter of

@@ -90,6 +90,9 @@ struct Member<S: FilterSet> {
 /// What the filters of a [`Suite`] remember of a stream.
 pub struct SuiteStream<S: FilterSet> {
     parts: SmallVec<[Part<S>; 4]>,
+    /// The filter that had no answer at once to the request's headers, where one was asked
+    /// for: those before it have let the request pass.
+    asked: Option<usize>,
     request: Passage,
     response: Passage,
 }
@@ -112,6 +115,7 @@ impl<S: FilterSet> Default for SuiteStream<S> {
     fn default() -> Self {
         Self {
             parts: SmallVec::new(),
+            asked: None,
             request: Passage::default(),
             response: Passage::default(),
         }
@@ -209,25 +213,29 @@ macro_rules! run_trailers {
 macro_rules! run_headers {
     (
         $suite:ident, $stream:ident, $message:ident, $callback:ident, $order:ident,
-        $body:ident, $body_callback:ident, reaches: $reaches:literal
+        $body:ident, $body_callback:ident, asked: $asked:expr
     ) => {{
+        let asked: Option<Option<usize>> = $asked;
         let parts = &mut $stream.of(&$suite.members).parts;
-        for part in parts.iter_mut().filter(|_| $reaches) {
-            part.reached = false;
+        let passed = asked.flatten().unwrap_or_default();
+        if asked.is_some() {
+            for part in parts.iter_mut().skip(passed) {
+                part.reached = false;
+            }
         }
-        let mut filters = ordered!($order $suite.members.iter().zip(parts.iter_mut()));
+        let mut filters = ordered!($order $suite.members.iter().zip(parts.iter_mut())).enumerate();
         let mut took = SmallVec::<[bool; 4]>::new();
         let flow = loop {
-            let Some((member, part)) = filters.next() else {
+            let Some((place, (member, part))) = filters.next() else {
                 break Flow::Continue;
             };
             $message.leave_body();
-            part.reached |= $reaches;
-            if part.is_passed_by() {
+            part.reached |= asked.is_some();
+            if part.is_passed_by() || place < passed {
                 took.push(false);
                 continue;
             }
-            let flow = S::$callback(&member.filter, &mut part.stream, $message).await?;
+            let flow = $callback!(S, member, part, $message, asked, place);
             took.push($message.has_taken_body());
             match step(flow, part) {
                 Step::Next => {}
@@ -290,6 +298,29 @@ macro_rules! run_body {
     }};
 }
 
+/// Makes a filter's callback for the request's headers, which that at this place was asked
+/// before.
+macro_rules! on_request_headers {
+    ($set:ident, $member:ident, $part:ident, $message:ident, $asked:ident, $place:ident) => {{
+        let (filter, stream) = (&$member.filter, &mut $part.stream);
+        let at_once = if $set::AT_ONCE && $asked != Some(Some($place)) {
+            $set::on_request_headers_at_once(filter, stream, $message)
+        } else {
+            None
+        };
+        match at_once {
+            Some(flow) => flow?,
+            None => $set::on_request_headers(filter, stream, $message).await?,
+        }
+    }};
+}
+
+macro_rules! on_response_headers {
+    ($set:ident, $member:ident, $part:ident, $message:ident, $asked:ident, $place:ident) => {
+        $set::on_response_headers(&$member.filter, &mut $part.stream, $message).await?
+    };
+}
+
 fn held(filter: &str) -> Error {
     Error::other(format!(
         "`{filter}` holds a message by `Flow::Pause`, which a filter in a suite does for bodies only"
@@ -300,6 +331,7 @@ impl<S: FilterSet> HttpFilter for Suite<S> {
     const NAME: &'static str = "suite";
     const CALLBACKS: Callbacks = S::CALLBACKS;
     const AWAITS: Callbacks = S::AWAITS;
+    const AT_ONCE: bool = S::AT_ONCE;
     type Config = SuiteConfig<S>;
     type Stream = SuiteStream<S>;
 
@@ -330,6 +362,32 @@ impl<S: FilterSet> HttpFilter for Suite<S> {
         ConfigErrors::check(errors, Self { members, period })
     }
 
+    fn on_request_headers_at_once(
+        &self,
+        stream: &mut Self::Stream,
+        request: &mut RequestHeaders,
+    ) -> Option<Result<Flow>> {
+        let SuiteStream { parts, asked, .. } = stream.of(&self.members);
+        for part in parts.iter_mut() {
+            part.reached = false;
+        }
+        for (place, (member, part)) in self.members.iter().zip(parts).enumerate() {
+            part.reached = true;
+            let (filter, stream) = (&member.filter, &mut part.stream);
+            let Some(flow) = S::on_request_headers_at_once(filter, stream, request) else {
+                *asked = Some(place);
+                return None;
+            };
+            match flow.map(|flow| step(flow, part)) {
+                Ok(Step::Next) => {}
+                Ok(Step::Held) => return Some(Err(held(S::name(&member.filter)))),
+                Ok(Step::Reply(reply)) => return Some(Ok(reply)),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        Some(Ok(Flow::Continue))
+    }
+
     async fn on_request_headers(
         &self,
         stream: &mut Self::Stream,
@@ -343,7 +401,7 @@ impl<S: FilterSet> HttpFilter for Suite<S> {
             forward,
             RequestBody,
             on_request_body,
-            reaches: true
+            asked: Some(stream.asked.take())
         )
     }
 
@@ -393,7 +451,7 @@ impl<S: FilterSet> HttpFilter for Suite<S> {
             backward,
             ResponseBody,
             on_response_body,
-            reaches: false
+            asked: None
         )
     }
 

@@ -23,11 +23,14 @@ const CALLBACKS: [(&str, &str); 9] = [
 /// Those that are plain `fn`, always.
 const PLAIN: [&str; 2] = ["on_done", "on_log"];
 
+/// What may be asked before an `async fn`, and that.
+const AT_ONCE: (&str, &str) = ("on_request_headers_at_once", "on_request_headers");
+
 /// Notes which callbacks an implementation of `HttpFilter` holds, so that the
 /// host enters the module for those alone, and which of them are `async fn`.
 ///
-/// It writes the constants `CALLBACKS` and `AWAITS`, makes `async fn` of every
-/// callback that may be one, and leaves the rest as it is. A callback under
+/// It writes the constants `CALLBACKS`, `AWAITS` and `AT_ONCE`, makes `async fn` of
+/// every callback that may be one, and leaves the rest as it is. A callback under
 /// `#[cfg]` is noted under the same `#[cfg]`.
 ///
 /// ```text
@@ -61,12 +64,25 @@ fn expand(arguments: &Tokens, mut item: ItemImpl) -> Result<Tokens, Error> {
             "#[legation::filter] stands before `impl HttpFilter for …`",
         ));
     }
+    check_at_once(&item)?;
     let mut held = Vec::new();
     let mut awaiting = Vec::new();
+    let mut at_once = Vec::new();
     for item in &mut item.items {
         let ImplItem::Fn(function) = item else {
             continue;
         };
+        let conditions = function
+            .attrs
+            .iter()
+            .filter(|attribute| attribute.path().is_ident("cfg"));
+        if function.sig.ident == AT_ONCE.0 {
+            at_once.push(quote! {
+                #(#conditions)*
+                let at_once = true;
+            });
+            continue;
+        }
         let known = CALLBACKS
             .iter()
             .find(|(callback, _)| function.sig.ident == callback);
@@ -74,10 +90,6 @@ fn expand(arguments: &Tokens, mut item: ItemImpl) -> Result<Tokens, Error> {
             continue;
         };
         let name = Ident::new(name, Span::call_site());
-        let conditions = function
-            .attrs
-            .iter()
-            .filter(|attribute| attribute.path().is_ident("cfg"));
         let note = quote! {
             #(#conditions)*
             let callbacks = callbacks.and(::legation::Callbacks::#name);
@@ -102,5 +114,34 @@ fn expand(arguments: &Tokens, mut item: ItemImpl) -> Result<Tokens, Error> {
                 };
             }));
     }
+    item.items
+        .push(ImplItem::Verbatim(quote_spanned! {Span::call_site()=>
+            const AT_ONCE: bool = {
+                let at_once = false;
+                #(#at_once)*
+                at_once
+            };
+        }));
     Ok(quote!(#item))
+}
+
+/// Refuses what is asked at once where nothing awaits.
+fn check_at_once(item: &ItemImpl) -> Result<(), Error> {
+    let (at_once, awaiting) = AT_ONCE;
+    let callback = |name: &str| {
+        item.items.iter().find_map(|item| match item {
+            ImplItem::Fn(function) if function.sig.ident == name => Some(&function.sig),
+            _ => None,
+        })
+    };
+    match (callback(at_once), callback(awaiting)) {
+        (Some(asked), Some(other)) if other.asyncness.is_some() && asked.asyncness.is_none() => {
+            Ok(())
+        }
+        (None, _) => Ok(()),
+        (Some(asked), _) => Err(Error::new(
+            asked.ident.span(),
+            format!("`fn {at_once}` stands beside an `async fn {awaiting}`"),
+        )),
+    }
 }

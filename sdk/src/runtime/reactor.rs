@@ -309,10 +309,17 @@ impl Reactor {
     }
 
     /// Whether somebody waits for a callback of the host's: a tick will do.
+    #[inline]
     pub(super) fn needs_ticks(&self) -> bool {
         self.has_timers() || self.has_spawned() || !self.woken.is_empty()
     }
 
+    #[inline]
+    pub(super) fn has_woken(&self) -> bool {
+        !self.woken.is_empty()
+    }
+
+    #[inline]
     pub(super) fn has_spawned(&self) -> bool {
         !self.spawned.borrow().is_empty()
     }

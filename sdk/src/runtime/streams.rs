@@ -5,19 +5,20 @@
 //! first is over. So a filter's author meets no two callbacks at once, and nothing
 //! goes on that its callback has not let go on.
 
+use std::cell::RefMut;
 use std::rc::Rc;
 use std::task::Poll;
 
-use super::contexts::{Later, Pending, Standing};
+use super::contexts::{Contexts, Later, Pending, Standing};
 use super::reactor::{Arrived, Key, Protocol, Scope};
 use super::tasks::{Direction, Done, Event, Kind, Task};
-use super::{Absent, CONTINUE, Entered, PAUSE, Phase, Runtime, STOP_ALL, callback};
+use super::{Absent, CONTINUE, Entered, PAUSE, Phase, Runtime, STOP_ALL, callback, kept};
 use crate::abi::{self, BufferType, MapType, StreamType};
 use crate::callout::CalloutError;
-use crate::error::HostError;
+use crate::error::{HostError, Result};
 use crate::filter::{Flow, HttpFilter};
 use crate::logging::StreamScope;
-use crate::phase::Inbox;
+use crate::phase::{Inbox, RequestHeaders};
 
 /// Futures polled in one callback. More than this wake each other in circles.
 const MAX_POLLS: usize = 10_000;
@@ -159,26 +160,39 @@ impl<F: HttpFilter> Runtime<F> {
             answer: held(event.kind, false),
         });
         if !self.arrived_meanwhile(id, event) {
-            self.begin(id, event, Later::default());
+            match self.ask(id, event) {
+                Ok(action) => {
+                    self.answer_if_awaited(id, event.kind.direction(), action);
+                }
+                Err(begun) => self.begin_from(id, event, begun, Later::default()),
+            }
         }
         self.run_woken(Some(id));
         self.mind_ticks();
         let answer = self.running.replace(outer).answer;
         // What ran meanwhile may have refused the stream.
-        let lets = self
-            .standing(id)
-            .is_some_and(|standing| standing.lets(event.kind.into()));
-        if answer == CONTINUE && !lets {
+        let lets = || self.standing(id)?.lets(event.kind.into()).then_some(());
+        if answer == CONTINUE && lets().is_none() {
             return PAUSE;
         }
         answer
     }
 
     /// Keeps an event for later if a callback of its stream waits.
+    #[inline]
     fn arrived_meanwhile(&self, id: u32, event: Event) -> bool {
-        let Ok(mut contexts) = self.contexts.try_borrow_mut() else {
+        let Ok(contexts) = self.contexts.try_borrow_mut() else {
             return false;
         };
+        contexts.pending_len() > 0 && self.arrived_while_some_wait(contexts, id, event)
+    }
+
+    fn arrived_while_some_wait(
+        &self,
+        mut contexts: RefMut<Contexts<F>>,
+        id: u32,
+        event: Event,
+    ) -> bool {
         let Some(pending) = contexts.pending(id) else {
             return false;
         };
@@ -209,6 +223,11 @@ impl<F: HttpFilter> Runtime<F> {
 
     /// Makes a callback. `later` are events that come after it.
     fn begin(&self, id: u32, event: Event, later: Later) {
+        self.begin_from(id, event, None, later);
+    }
+
+    /// Makes a callback that has been asked for an answer at once.
+    fn begin_from(&self, id: u32, event: Event, begun: Option<Box<RequestHeaders>>, later: Later) {
         let (kind, phase) = (event.kind, Phase::from(event.kind));
         let entered = match self.enter(id) {
             Ok(entered) => entered,
@@ -233,18 +252,18 @@ impl<F: HttpFilter> Runtime<F> {
             if standing.lets(phase) {
                 self.pass(id, kind, later);
             }
-        } else if F::AWAITS.contains(kind.callback()) {
-            let filter = (filter, state);
+            return;
+        }
+        let scope = StreamScope::enter(request.clone());
+        if F::AWAITS.contains(kind.callback()) {
             let event = (event, holds_headers);
+            let filter = (filter, state);
             let mut task = self
                 .idle
-                .start(&self.reactor, id, filter, request.clone(), event);
-            let scope = StreamScope::enter(request);
+                .start(&self.reactor, id, filter, request, begun, event);
             let polled = self.polls(|| task.poll());
             self.polled(id, kind, task, polled, later);
-            drop(scope);
         } else {
-            let _scope = StreamScope::enter(request.clone());
             let (flow, copy) = callback(&*filter, &mut state, request, event);
             self.leave(id, state);
             let done = Done {
@@ -258,6 +277,39 @@ impl<F: HttpFilter> Runtime<F> {
             };
             self.completed(id, kind, done, body, later);
         }
+        drop(scope);
+    }
+
+    /// Asks the filter for an answer that takes no future, where it may have one: what
+    /// the host is told. Else what the filter has looked at.
+    #[inline]
+    fn ask(&self, id: u32, event: Event) -> Result<u32, Option<Box<RequestHeaders>>> {
+        if !F::AT_ONCE || event.kind != Kind::RequestHeaders {
+            return Err(None);
+        }
+        let Ok(mut entered) = self.enter(id) else {
+            return Err(None);
+        };
+        if entered.standing != Standing::Open {
+            self.leave(id, entered.state);
+            return Err(None);
+        }
+        let _scope = StreamScope::enter(entered.request);
+        let mut request = RequestHeaders::new(event.end);
+        let flow = entered
+            .filter
+            .on_request_headers_at_once(&mut entered.state, &mut request);
+        let standing = self.leave(id, entered.state);
+        let Some(flow) = flow else {
+            return Err(Some(Box::new(request)));
+        };
+        if let Some(copy) = kept::<F>(request) {
+            self.keep(id, Some(copy));
+        }
+        // Of a stream that is gone nothing is said to the host.
+        Ok(standing.map_or(PAUSE, |standing| {
+            self.settle(id, Phase::Request, standing, flow)
+        }))
     }
 
     /// Lets go on what no callback is made for.
@@ -427,7 +479,14 @@ impl<F: HttpFilter> Runtime<F> {
     /// Polls the futures that something happened for: in the callback of a stream
     /// (`only`), those of no other. Envoy takes a local reply for another stream to
     /// stop the one whose callback runs. The others are polled in the next tick.
+    #[inline]
     pub(super) fn run_woken(&self, only: Option<u32>) {
+        if self.reactor.has_woken() || self.reactor.has_spawned() {
+            self.run_all_woken(only);
+        }
+    }
+
+    fn run_all_woken(&self, only: Option<u32>) {
         // Within the poll of a future, it may be that one which is woken: whoever
         // polls it goes on with the others.
         if self.polling.get() > 0 {

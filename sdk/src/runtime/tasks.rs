@@ -21,7 +21,7 @@ use crate::phase::{
     ResponseTrailers,
 };
 
-use super::Runtime;
+use super::kept;
 use super::reactor::{Bell, Key, Reactor};
 
 /// Places kept for later futures of one callback.
@@ -130,6 +130,8 @@ pub(super) struct Input<F: HttpFilter> {
     pub(super) request: Option<HeaderList>,
     pub(super) event: Event,
     pub(super) inbox: Rc<Inbox>,
+    /// The request's headers, where they were looked at before.
+    pub(super) begun: Option<Box<RequestHeaders>>,
 }
 
 /// What is remembered of a stream, lent to a future. It goes home when the
@@ -249,6 +251,7 @@ impl<F: HttpFilter> Idle<F> {
         stream: u32,
         (filter, state): (Rc<F>, F::Stream),
         request: Option<HeaderList>,
+        begun: Option<Box<RequestHeaders>>,
         (event, holds_headers): (Event, bool),
     ) -> Task<F> {
         let idle = self.of(event.kind).and_then(|idle| idle.borrow_mut().pop());
@@ -273,6 +276,7 @@ impl<F: HttpFilter> Idle<F> {
             request,
             event,
             inbox: Rc::clone(&task.inbox),
+            begun,
         });
         task
     }
@@ -304,19 +308,18 @@ fn new_place<F: HttpFilter>(kind: Kind) -> Box<dyn Place<F>> {
 }
 
 async fn request_headers<F: HttpFilter>(mut input: Input<F>) -> Done {
-    let mut request = RequestHeaders::new(input.event.end).with_inbox(input.inbox);
+    let request = match input.begun {
+        Some(begun) => *begun,
+        None => RequestHeaders::new(input.event.end),
+    };
+    let mut request = request.with_inbox(input.inbox);
     let flow = input
         .filter
         .on_request_headers(&mut input.state, &mut request)
         .await;
-    let copy = if Runtime::<F>::KEEPS_HEADERS {
-        request.into_copy()
-    } else {
-        None
-    };
     Done {
         flow,
-        copy,
+        copy: kept::<F>(request),
         body_end: 0,
     }
 }
@@ -363,7 +366,7 @@ callbacks! { trailers:
 }
 
 /// What a future that awaits nothing comes to. `None` where it awaited after all.
-pub(super) fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+pub(crate) fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut context = Context::from_waker(Waker::noop());
     match pin!(future).poll(&mut context) {
         Poll::Ready(value) => Some(value),

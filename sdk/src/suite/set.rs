@@ -14,6 +14,7 @@ use crate::phase::{
     RequestBody, RequestHeaders, RequestTrailers, ResponseBody, ResponseHeaders, ResponseTrailers,
     StreamLog,
 };
+use crate::runtime::at_once;
 
 /// One of the first filter's things, or of the rest's.
 #[doc(hidden)]
@@ -74,6 +75,9 @@ pub trait FilterSet: Sized + 'static {
     const CALLBACKS: Callbacks;
     #[doc(hidden)]
     const AWAITS: Callbacks;
+    /// Whether any of them may answer at once.
+    #[doc(hidden)]
+    const AT_ONCE: bool;
 
     #[doc(hidden)]
     fn names(names: &mut Vec<&'static str>);
@@ -97,6 +101,15 @@ pub trait FilterSet: Sized + 'static {
 
     #[doc(hidden)]
     fn stream(filter: &Self::Filter) -> Self::Stream;
+
+    /// What needs no waiting of a filter's callback for the request's headers. `None`: the
+    /// callback is to be made.
+    #[doc(hidden)]
+    fn on_request_headers_at_once(
+        filter: &Self::Filter,
+        stream: &mut Self::Stream,
+        message: &mut RequestHeaders,
+    ) -> Option<Result<Flow>>;
 
     callbacks! {
         on_request_headers(RequestHeaders);
@@ -123,6 +136,7 @@ impl FilterSet for () {
     type Config = Never;
     const CALLBACKS: Callbacks = Callbacks::NONE;
     const AWAITS: Callbacks = Callbacks::NONE;
+    const AT_ONCE: bool = false;
 
     fn names(_: &mut Vec<&'static str>) {}
 
@@ -147,6 +161,14 @@ impl FilterSet for () {
     }
 
     fn stream(filter: &Never) -> Never {
+        match *filter {}
+    }
+
+    fn on_request_headers_at_once(
+        filter: &Never,
+        _: &mut Never,
+        _: &mut RequestHeaders,
+    ) -> Option<Result<Flow>> {
         match *filter {}
     }
 
@@ -178,6 +200,7 @@ impl<First: HttpFilter, Rest: FilterSet> FilterSet for (First, Rest) {
     type Config = Other<First::Config, Rest::Config>;
     const CALLBACKS: Callbacks = First::CALLBACKS.and(Rest::CALLBACKS);
     const AWAITS: Callbacks = First::AWAITS.and(Rest::AWAITS);
+    const AT_ONCE: bool = First::AT_ONCE || Rest::AT_ONCE;
 
     fn names(names: &mut Vec<&'static str>) {
         names.push(First::NAME);
@@ -223,6 +246,28 @@ impl<First: HttpFilter, Rest: FilterSet> FilterSet for (First, Rest) {
         match filter {
             Other::First(_) => Other::First(First::Stream::default()),
             Other::Rest(filter) => Other::Rest(Rest::stream(filter)),
+        }
+    }
+
+    fn on_request_headers_at_once(
+        filter: &Self::Filter,
+        stream: &mut Self::Stream,
+        message: &mut RequestHeaders,
+    ) -> Option<Result<Flow>> {
+        match (filter, stream) {
+            (Other::First(filter), Other::First(stream)) => {
+                let _name = Named::enter(First::NAME);
+                let flow = if First::AWAITS.contains(Callbacks::REQUEST_HEADERS) {
+                    filter.on_request_headers_at_once(stream, message)
+                } else {
+                    at_once(filter.on_request_headers(stream, message))
+                };
+                flow.map(|flow| flow.map_err(|error| error.of(First::NAME)))
+            }
+            (Other::Rest(filter), Other::Rest(stream)) => {
+                Rest::on_request_headers_at_once(filter, stream, message)
+            }
+            _ => Some(Err(mismatch())),
         }
     }
 

@@ -70,11 +70,21 @@ impl<F: HttpFilter> HttpFilter for Guest<F> {
     const NAME: &'static str = F::NAME;
     const CALLBACKS: Callbacks = F::CALLBACKS;
     const AWAITS: Callbacks = F::AWAITS;
+    const AT_ONCE: bool = F::AT_ONCE;
     type Config = F::Config;
     type Stream = F::Stream;
 
     fn configure(config: F::Config, host: &mut Configure) -> Result<Self, ConfigErrors> {
         F::configure(config, host).map(Self)
+    }
+
+    fn on_request_headers_at_once(
+        &self,
+        stream: &mut Self::Stream,
+        request: &mut RequestHeaders,
+    ) -> Option<Result<Flow>> {
+        let flow = self.0.on_request_headers_at_once(stream, request)?;
+        Some(note("on_request_headers_at_once", flow))
     }
 
     passed_on! {

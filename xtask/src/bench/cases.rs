@@ -130,6 +130,13 @@ fn doing_nothing() -> Vec<Case> {
             ..Case::default()
         },
         Case {
+            name: "quiet-at-once",
+            what: "the same, asked for an answer without awaiting first",
+            filters: vec![wasm(Module::Built("quiet-at-once"))],
+            peer: Some("quiet-with-state"),
+            ..Case::default()
+        },
+        Case {
             name: "proxy-wasm-quiet",
             what: "a filter of the bare proxy-wasm crate that does nothing",
             filters: vec![wasm(Module::Built("proxy-wasm-quiet"))],
