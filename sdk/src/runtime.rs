@@ -246,13 +246,12 @@ impl<F: HttpFilter> Runtime<F> {
                 return false;
             }
         };
-        let former = match self.contexts.try_borrow_mut() {
-            Ok(mut contexts) => contexts.set_filter(root, loaded, !Self::KNOWS_STREAMS),
-            Err(_) => {
-                self.drop_spawned(spawned);
-                return false;
-            }
+        let Ok(mut contexts) = self.contexts.try_borrow_mut() else {
+            self.drop_spawned(spawned);
+            return false;
         };
+        let former = contexts.set_filter(root, loaded, !Self::KNOWS_STREAMS);
+        drop(contexts);
         drop(former);
         self.sweep_roots(root);
         if Self::AWAITS {

@@ -8,7 +8,7 @@ use legation::callout::HttpRequest;
 use legation::clock::sleep;
 use legation::config::ConfigErrors;
 use legation::{Configure, Flow, HttpFilter, RequestHeaders, Result, spawn};
-use legation_testing::{Host, Request, Response};
+use legation_testing::{Host, HttpCall, Request, Response};
 use serde_json::json;
 
 /// Asks for its path again and again, for as long as its configuration lives.
@@ -37,10 +37,10 @@ impl HttpFilter for Polling {
             }
         };
         spawn(polling).map_err(|error| ConfigErrors::of_document(error.to_string()))?;
-        match config.refuse {
-            true => Err(ConfigErrors::of_document("refused")),
-            false => Ok(Self),
+        if config.refuse {
+            return Err(ConfigErrors::of_document("refused"));
         }
+        Ok(Self)
     }
 
     async fn on_request_headers(&self, (): &mut (), _: &mut RequestHeaders) -> Result<Flow> {
@@ -56,8 +56,8 @@ fn asked(host: &Host<Polling>) -> String {
         host.deliver_all();
     }
     let calls = host.http_calls();
-    let mut paths: Vec<&str> = calls.iter().skip(before).map(|call| call.path()).collect();
-    paths.sort();
+    let mut paths: Vec<&str> = calls.iter().skip(before).map(HttpCall::path).collect();
+    paths.sort_unstable();
     paths.dedup();
     paths.join(" ")
 }
