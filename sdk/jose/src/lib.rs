@@ -42,9 +42,11 @@ mod der;
 pub mod json;
 mod key;
 mod key_set;
+pub mod keys;
 mod pem;
 mod thumbprint;
 mod token;
+mod url;
 mod validation;
 
 pub use algorithm::{Algorithm, Algorithms, UnknownAlgorithm};

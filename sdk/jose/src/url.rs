@@ -1,0 +1,84 @@
+//! URLs of services that Envoy's clusters lead to.
+
+use std::fmt;
+
+use legation::config::Problem;
+use legation::http::Uri;
+
+/// Longer URLs are refused: they are names of shared data too.
+const LONGEST: usize = 2_048;
+
+/// An `http` or `https` URL, as the words of a request: where it goes is the
+/// cluster's to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ServiceUrl {
+    is_https: bool,
+    authority: String,
+    path: String,
+}
+
+impl ServiceUrl {
+    pub(crate) fn is_https(&self) -> bool {
+        self.is_https
+    }
+
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.is_https { "https" } else { "http" }
+    }
+
+    /// Host, and port if there is one.
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// Path and query.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+/// Without the query, which may be nobody's business: for log lines.
+impl fmt::Display for ServiceUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.split('?').next().unwrap_or_default();
+        write!(f, "{}://{}{path}", self.scheme(), self.authority)
+    }
+}
+
+/// Reads an absolute URL.
+pub(crate) fn parse(text: &str) -> Result<ServiceUrl, Problem> {
+    let problem = |problem: &str| {
+        Problem::new(format!("{problem}, got {text:?}")).help("such as \"https://host/path\"")
+    };
+    if text.len() > LONGEST {
+        return Err(Problem::new(format!(
+            "a URL has at most {LONGEST} bytes, got {}",
+            text.len()
+        )));
+    }
+    if text.contains('#') {
+        return Err(problem("a URL without a fragment is expected"));
+    }
+    let uri: Uri = text.parse().map_err(|_| problem("expected a URL"))?;
+    let is_https = match uri.scheme_str() {
+        Some("https") => true,
+        Some("http") => false,
+        _ => {
+            return Err(problem(
+                "expected a URL that begins with https:// or http://",
+            ));
+        }
+    };
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    if authority.is_empty() || authority.contains('@') {
+        return Err(problem("expected a URL with a host, and without a user"));
+    }
+    Ok(ServiceUrl {
+        is_https,
+        authority: authority.to_owned(),
+        path: uri
+            .path_and_query()
+            .map_or("/", |path| path.as_str())
+            .to_owned(),
+    })
+}
