@@ -149,6 +149,12 @@ fn read<T: FromAttribute>(path: &[u8]) -> Result<Option<T>, HostError> {
     }
 }
 
+/// Whether a name is one for [`set`]: for configurations, which had better be
+/// refused than every request.
+pub fn check_name(name: &str) -> Result<()> {
+    check(name)
+}
+
 fn check(name: &str) -> Result<()> {
     if name.is_empty() || name.contains('\0') {
         return Err(Error::other(

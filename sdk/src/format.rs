@@ -36,7 +36,7 @@ use crate::config::{self, ConfigErrors, Problem};
 use crate::matcher::{self, RequestView};
 use operators::{Headers, Operator, PathFrom};
 
-pub(crate) use environment::variable as environment_variable;
+pub use environment::variable as environment_variable;
 #[doc(hidden)]
 pub use environment::within;
 pub use environment::{Environment, ProcessEnvironment};

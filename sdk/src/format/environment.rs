@@ -49,7 +49,7 @@ pub(super) fn current() -> Rc<dyn Environment> {
 }
 
 /// A variable of that environment.
-pub(crate) fn variable(name: &str) -> Option<String> {
+pub fn variable(name: &str) -> Option<String> {
     current().get(name)
 }
 
