@@ -1,0 +1,60 @@
+//! A token that was accepted, as it is remembered: what may change its standing,
+//! and what it has done to a request, made ready.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use legation::http::HeaderName;
+use legation_jose::{ClaimError, Claims, Validation};
+
+/// How old the time may be that a tick left behind: a tick comes every second.
+const TICK: Duration = Duration::from_secs(2);
+
+/// A token that was accepted. The token itself is not kept.
+pub(crate) struct Accepted {
+    /// Its `iss`.
+    pub(crate) issuer: Option<Box<str>>,
+    /// Its `aud`.
+    pub(crate) audiences: Box<[Box<str>]>,
+    pub(crate) not_before: Option<SystemTime>,
+    pub(crate) expires_at: Option<SystemTime>,
+    /// The headers that it has upstreams get.
+    pub(crate) headers: Box<[(HeaderName, Box<[u8]>)]>,
+    /// The state that it leaves behind, by name.
+    pub(crate) states: Box<[(Box<str>, Box<[u8]>)]>,
+    /// What it claims, where rules look at it.
+    pub(crate) claims: Option<Claims>,
+}
+
+impl Accepted {
+    /// Whether it is in its time by the time of the last tick, so surely that the
+    /// clock need not be asked.
+    pub(crate) fn is_surely_in_time(&self, validation: &Validation, tick: SystemTime) -> bool {
+        let in_time = |now| self.check_time(validation, now).is_ok();
+        in_time(tick) && tick.checked_add(TICK).is_some_and(in_time)
+    }
+
+    pub(crate) fn check_time(
+        &self,
+        validation: &Validation,
+        now: SystemTime,
+    ) -> Result<(), ClaimError> {
+        validation.check_time(self.not_before, self.expires_at, now)
+    }
+
+    /// Whether it is for one of these audiences; for none given, it is.
+    pub(crate) fn is_for(&self, audiences: &[Box<str>]) -> bool {
+        audiences.is_empty()
+            || self
+                .audiences
+                .iter()
+                .any(|audience| audiences.contains(audience))
+    }
+}
+
+/// Says nothing of the token.
+impl fmt::Debug for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accepted").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,55 @@
+//! Fields that Envoy's own filter has and a module cannot have: each is refused
+//! with the reason, and with what there is in its place.
+
+use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
+use legation::config::{ConfigErrors, Problem};
+
+macro_rules! elsewhere {
+    ($($(#[$doc:meta])* $name:ident: $problem:literal, $help:literal;)*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Default)]
+            pub(super) struct $name;
+
+            impl Deserr<ConfigErrors> for $name {
+                fn deserialize_from_value<V: IntoValue>(
+                    _: Value<V>,
+                    location: ValuePointerRef<'_>,
+                ) -> Result<Self, ConfigErrors> {
+                    Err(ConfigErrors::at(location, Problem::new($problem).help($help)))
+                }
+            }
+        )*
+    };
+}
+
+elsewhere! {
+    /// `local_jwks.filename`
+    Filename:
+        "a module cannot read files",
+        "put the keys into `inline_string`, or into a variable of the VM's environment (`environment_variable`)";
+    /// `local_jwks.watched_directory`
+    WatchedDirectory:
+        "a module cannot read files",
+        "have the keys fetched by `remote_jwks`, which notices when they change";
+    /// `payload_in_metadata`
+    PayloadInMetadata:
+        "a module cannot write dynamic metadata",
+        "`payload_in_filter_state: NAME` puts the payload into the filter state `wasm.NAME`";
+    /// `header_in_metadata`
+    HeaderInMetadata:
+        "a module cannot write dynamic metadata",
+        "`header_in_filter_state: NAME` puts the token's header into the filter state `wasm.NAME`";
+    /// `failed_status_in_metadata`
+    FailedStatusInMetadata:
+        "a module cannot write dynamic metadata",
+        "`failed_status_in_filter_state: NAME` puts the reason into the filter state `wasm.NAME`";
+    /// `normalize_payload_in_metadata`
+    NormalizePayloadInMetadata:
+        "a module cannot write dynamic metadata",
+        "`payload_in_filter_state` has the payload as the issuer wrote it; `required_scopes` splits scopes";
+    /// `filter_state_rules`
+    FilterStateRules:
+        "a module cannot read the filter state of native filters as rules",
+        "tell requests apart by `rules[].match`";
+}

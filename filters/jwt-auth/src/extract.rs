@@ -1,0 +1,311 @@
+//! Where tokens are in a request: headers, query parameters and cookies.
+
+use std::borrow::Cow;
+
+use legation::http::header::HeaderName;
+use smallvec::SmallVec;
+
+use crate::config::Config;
+
+/// The places that tokens are taken from, of all providers.
+#[derive(Debug)]
+pub(crate) struct Locations {
+    /// In the order in which Envoy looks: headers, then parameters, then
+    /// cookies, each by name.
+    places: Box<[Location]>,
+    names: Lengths,
+    has_parameters: bool,
+    has_cookies: bool,
+}
+
+/// A place that tokens are taken from.
+#[derive(Debug)]
+struct Location {
+    place: Place,
+    /// The providers that look there, by their number.
+    providers: Vec<usize>,
+}
+
+/// A place that a token came from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    /// A header, after a prefix.
+    Header(OrderedName, Box<str>),
+    /// A query parameter.
+    Parameter(Box<str>),
+    /// A cookie.
+    Cookie(Box<str>),
+}
+
+/// A header's name, ordered as text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OrderedName(pub(crate) HeaderName);
+
+impl PartialOrd for OrderedName {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for OrderedName {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.as_str().cmp(other.0.as_str())
+    }
+}
+
+/// What a request holds.
+#[derive(Debug)]
+pub(crate) struct Seen<'a> {
+    /// The tokens, in the order in which Envoy looks.
+    pub(crate) tokens: SmallVec<[Found<'a>; 2]>,
+}
+
+/// A token of a request, unread.
+#[derive(Debug, Clone)]
+pub(crate) struct Found<'a> {
+    /// The number of its location.
+    pub(crate) location: usize,
+    /// What stands there.
+    pub(crate) text: Cow<'a, [u8]>,
+}
+
+impl Locations {
+    pub(crate) fn new(config: &Config) -> Self {
+        let mut places: Vec<Location> = Vec::new();
+        let mut add = |place: Place, provider: usize| match places
+            .iter_mut()
+            .find(|known| known.place == place)
+        {
+            Some(known) if known.providers.contains(&provider) => {}
+            Some(known) => known.providers.push(provider),
+            None => places.push(Location {
+                place,
+                providers: vec![provider],
+            }),
+        };
+        for (number, (_, provider)) in config.providers.iter().enumerate() {
+            for (name, prefix) in provider.header_locations() {
+                add(
+                    Place::Header(OrderedName(name.clone()), prefix.into()),
+                    number,
+                );
+            }
+            for name in provider.parameter_locations() {
+                add(Place::Parameter(name.into()), number);
+            }
+            for name in &provider.from_cookies {
+                add(Place::Cookie(name.as_str().into()), number);
+            }
+        }
+        places.sort_by(|one, other| one.place.cmp(&other.place));
+        let names = places.iter().filter_map(|location| match &location.place {
+            Place::Header(name, _) => Some(name.0.as_str().len()),
+            _ => None,
+        });
+        Self {
+            names: names.collect(),
+            has_parameters: places
+                .iter()
+                .any(|location| matches!(location.place, Place::Parameter(_))),
+            has_cookies: places
+                .iter()
+                .any(|location| matches!(location.place, Place::Cookie(_))),
+            places: places.into(),
+        }
+    }
+
+    /// Where a location is.
+    pub(crate) fn place(&self, location: usize) -> Option<&Place> {
+        self.places.get(location).map(|location| &location.place)
+    }
+
+    /// Whether a provider looks at a location.
+    pub(crate) fn looks(&self, provider: usize, location: usize) -> bool {
+        let location = self.places.get(location);
+        location.is_some_and(|location| location.providers.contains(&provider))
+    }
+
+    /// Finds the tokens in a request's headers: one pass, and no allocation but
+    /// for more than two tokens or an escape within one.
+    pub(crate) fn find<'a>(&self, headers: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Seen<'a> {
+        let mut tokens = SmallVec::new();
+        for (name, value) in headers {
+            if self.has_parameters && name == b":path" {
+                self.find_parameters(value, &mut tokens);
+            } else if self.has_cookies && name.eq_ignore_ascii_case(b"cookie") {
+                self.find_cookies(value, &mut tokens);
+            }
+            if self.names.contains(name.len()) {
+                self.find_header(name, value, &mut tokens);
+            }
+        }
+        // Envoy's order is that of its locations, not of the request.
+        if !tokens.is_sorted_by_key(|found: &Found<'a>| found.location) {
+            tokens.sort_by_key(|found| found.location);
+        }
+        Seen { tokens }
+    }
+
+    fn find_header<'a>(&self, name: &[u8], value: &'a [u8], tokens: &mut SmallVec<[Found<'a>; 2]>) {
+        for (location, known) in self.places.iter().enumerate() {
+            if let Place::Header(own, prefix) = &known.place
+                && own.0.as_str().as_bytes().eq_ignore_ascii_case(name)
+                && let Some(text) = value.strip_prefix(prefix.as_bytes())
+            {
+                let text = if prefix.is_empty() {
+                    text
+                } else {
+                    text.trim_ascii_start()
+                };
+                tokens.push(Found {
+                    location,
+                    text: Cow::Borrowed(text),
+                });
+            }
+        }
+    }
+
+    fn find_parameters<'a>(&self, path: &'a [u8], tokens: &mut SmallVec<[Found<'a>; 2]>) {
+        for (_, query) in raw_parameters(path) {
+            let (name, value) = parameter(query);
+            for (location, known) in self.places.iter().enumerate() {
+                if matches!(&known.place, Place::Parameter(own) if own.as_bytes() == &*name) {
+                    tokens.push(Found {
+                        location,
+                        text: value.clone(),
+                    });
+                }
+            }
+        }
+    }
+
+    fn find_cookies<'a>(&self, header: &'a [u8], tokens: &mut SmallVec<[Found<'a>; 2]>) {
+        for pair in header.split(|byte| *byte == b';') {
+            let Some((name, value)) = cookie(pair) else {
+                continue;
+            };
+            for (location, known) in self.places.iter().enumerate() {
+                if matches!(&known.place, Place::Cookie(own) if own.as_bytes() == name) {
+                    tokens.push(Found {
+                        location,
+                        text: Cow::Borrowed(value),
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// A `:path` without these query parameters, or `None` where it has none of
+/// them. What else stands in it stays as it is.
+pub(crate) fn path_without(path: &[u8], names: &[&str]) -> Option<Vec<u8>> {
+    let (start, end) = query_of(path)?;
+    let query = path.get(start..end)?;
+    let taken = |part: &[u8]| {
+        let (name, _) = parameter(part);
+        names.iter().any(|own| own.as_bytes() == &*name)
+    };
+    if !query.split(|byte| *byte == b'&').any(taken) {
+        return None;
+    }
+    let mut out = Vec::with_capacity(path.len());
+    out.extend_from_slice(path.get(..start.saturating_sub(1))?);
+    let mut separator = b'?';
+    for part in query.split(|byte| *byte == b'&') {
+        if !taken(part) {
+            out.push(separator);
+            out.extend_from_slice(part);
+            separator = b'&';
+        }
+    }
+    out.extend_from_slice(path.get(end..)?);
+    Some(out)
+}
+
+/// A `cookie` header without these cookies, or `None` where it has none of them.
+/// An empty one is no header any more.
+pub(crate) fn cookies_without(header: &[u8], names: &[&str]) -> Option<Vec<u8>> {
+    let taken = |pair: &[u8]| {
+        cookie(pair).is_some_and(|(name, _)| names.iter().any(|own| own.as_bytes() == name))
+    };
+    let pairs = || header.split(|byte| *byte == b';');
+    if !pairs().any(taken) {
+        return None;
+    }
+    let mut out = Vec::with_capacity(header.len());
+    for pair in pairs().filter(|pair| !taken(pair)) {
+        let pair = pair.trim_ascii();
+        if !pair.is_empty() {
+            if !out.is_empty() {
+                out.extend_from_slice(b"; ");
+            }
+            out.extend_from_slice(pair);
+        }
+    }
+    Some(out)
+}
+
+/// Where the query begins (after its mark) and ends.
+fn query_of(path: &[u8]) -> Option<(usize, usize)> {
+    let end = path.iter().position(|byte| *byte == b'#');
+    let end = end.unwrap_or(path.len());
+    let mark = path.get(..end)?.iter().position(|byte| *byte == b'?')?;
+    Some((mark.checked_add(1)?, end))
+}
+
+fn raw_parameters(path: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let query = query_of(path).and_then(|(start, end)| path.get(start..end));
+    let parts = query.unwrap_or_default().split(|byte| *byte == b'&');
+    parts.enumerate().filter(|(_, part)| !part.is_empty())
+}
+
+/// The name and the value of `name=value`, decoded. Nothing is allocated where
+/// nothing is escaped.
+fn parameter(part: &[u8]) -> (Cow<'_, [u8]>, Cow<'_, [u8]>) {
+    match form_urlencoded::parse(part).next() {
+        Some((name, value)) => (into_bytes(name), into_bytes(value)),
+        None => (Cow::Borrowed(b""), Cow::Borrowed(b"")),
+    }
+}
+
+fn into_bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    }
+}
+
+/// The name and the value of a cookie, quotes around it taken off.
+fn cookie(pair: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = pair.iter().position(|byte| *byte == b'=')?;
+    let (name, value) = pair.split_at_checked(at)?;
+    let value = value.strip_prefix(b"=")?.trim_ascii();
+    let unquoted = value.strip_prefix(b"\"");
+    let unquoted = unquoted.and_then(|value| value.strip_suffix(b"\""));
+    Some((name.trim_ascii(), unquoted.unwrap_or(value)))
+}
+
+/// The lengths of some names, to tell most others apart by one look.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Lengths(u64);
+
+impl Lengths {
+    /// Whether one of the names may have this length.
+    pub(crate) fn contains(self, length: usize) -> bool {
+        self.0 & Self::bit(length) != 0
+    }
+
+    fn bit(length: usize) -> u64 {
+        1 << length.min(63)
+    }
+}
+
+impl FromIterator<usize> for Lengths {
+    fn from_iter<I: IntoIterator<Item = usize>>(lengths: I) -> Self {
+        Self(
+            lengths
+                .into_iter()
+                .fold(0, |bits, length| bits | Self::bit(length)),
+        )
+    }
+}
