@@ -17,6 +17,7 @@ mod config;
 mod cpu;
 mod filters;
 mod http2;
+mod jwt;
 mod load;
 mod message;
 mod modules;
@@ -26,6 +27,7 @@ mod rounds;
 mod services;
 mod stand;
 mod statistics;
+mod tokens;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -43,6 +45,7 @@ use self::modules::Modules;
 use self::report::{Measured, Run};
 use self::rounds::Sample;
 use self::stand::{Plan, Stand};
+use self::tokens::Pools;
 use crate::terminal::{self, Wait};
 use crate::workspace::Workspace;
 
@@ -103,6 +106,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let cases = select(all, args.only.as_deref())?;
     let workspace = Workspace::load()?;
     let modules = Modules::build(&workspace, &cases)?;
+    let pools = Pools::mint(cases.iter().filter_map(|case| case.tokens));
     let slice = if args.smoke { SMOKE_SLICE } else { SLICE };
     let round = round_time(slice, &cases);
     let count = match args.rounds {
@@ -114,6 +118,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let plan = Plan {
         cases: &cases,
         modules: &modules,
+        pools: &pools,
         cores,
         slice,
         route: if args.upstream {

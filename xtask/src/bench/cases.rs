@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use super::config::Route;
 use super::filters::{Filter, Module, lua, native, wasm};
+use super::jwt;
+use super::tokens::Tokens;
 
 /// The case that every other is a multiple of.
 pub(super) const FLOOR: &str = "floor";
@@ -24,6 +26,9 @@ pub(super) struct Case {
     pub(super) times: u32,
     /// Headers that the requests have, past those that every request has.
     pub(super) request_headers: Vec<(&'static str, &'static str)>,
+    /// The tokens that the requests have as `authorization`, if they have any: without one a
+    /// request must be refused.
+    pub(super) tokens: Option<Tokens>,
     /// Bytes of the requests' body.
     pub(super) request_body: usize,
     /// The status that a request gets.
@@ -45,6 +50,7 @@ impl Default for Case {
             route: Route::Direct,
             times: 1,
             request_headers: Vec::new(),
+            tokens: None,
             request_body: 0,
             status: 200,
             proof: None,
@@ -58,6 +64,7 @@ impl Case {
     pub(super) fn is_measured_as(&self, other: &Self) -> bool {
         self.has_baseline_of(other)
             && self.request_headers == other.request_headers
+            && self.tokens == other.tokens
             && self.request_body == other.request_body
     }
 
@@ -74,6 +81,7 @@ pub(super) fn chains() -> Vec<Case> {
         doing_nothing(),
         setting_a_header(),
         setting_three_headers(),
+        jwt::cases(),
     ]
     .concat()
 }

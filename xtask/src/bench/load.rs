@@ -4,6 +4,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -21,12 +22,15 @@ const BUFFER: usize = 16 * 1024;
 /// Connections to one listener.
 pub(super) struct Load {
     connections: Vec<Connection>,
+    /// Which request of the exchange's is next.
+    next: usize,
 }
 
 /// What a load sends, and what must come back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Exchange {
-    pub(super) request: Vec<u8>,
+    /// One after another, and then from the first again.
+    pub(super) requests: Arc<[Vec<u8>]>,
     pub(super) status: u16,
 }
 
@@ -35,7 +39,10 @@ impl Load {
         let connections = (0..CONNECTIONS)
             .map(|_| Connection::open(address))
             .collect::<Result<_>>()?;
-        Ok(Self { connections })
+        Ok(Self {
+            connections,
+            next: 0,
+        })
     }
 
     /// Sends requests for a time, and tells how many were answered. No request is
@@ -47,10 +54,15 @@ impl Load {
         upstream: &mut Upstream,
     ) -> Result<u32> {
         let began = Instant::now();
-        for connection in &mut self.connections {
-            connection.begin(exchange)?;
+        let Self { connections, next } = self;
+        let mut start = |connection: &mut Connection| {
+            *next = (*next + 1) % exchange.requests.len().max(1);
+            connection.begin(exchange, *next)
+        };
+        for connection in &mut *connections {
+            start(connection)?;
         }
-        let mut open = self.connections.len();
+        let mut open = connections.len();
         let mut answered = 0;
         while open > 0 {
             let elapsed = began.elapsed();
@@ -58,13 +70,13 @@ impl Load {
                 elapsed < time + PATIENCE,
                 "{open} requests are not answered after {PATIENCE:?}"
             );
-            for connection in &mut self.connections {
+            for connection in &mut *connections {
                 if !connection.advance(exchange)? {
                     continue;
                 }
                 answered += 1;
                 if elapsed < time {
-                    connection.begin(exchange)?;
+                    start(connection)?;
                 } else {
                     open -= 1;
                 }
@@ -77,7 +89,9 @@ impl Load {
 
 struct Connection {
     stream: TcpStream,
-    /// Bytes of the request that are sent.
+    /// Which request it sends.
+    request: usize,
+    /// Bytes of it that are sent.
     sent: usize,
     buffer: Box<[u8]>,
     awaited: Awaited,
@@ -101,20 +115,25 @@ impl Connection {
         stream.set_nonblocking(true)?;
         Ok(Self {
             stream,
+            request: 0,
             sent: 0,
             buffer: vec![0; BUFFER].into(),
             awaited: Awaited::Nothing,
         })
     }
 
-    fn begin(&mut self, exchange: &Exchange) -> Result<()> {
+    fn begin(&mut self, exchange: &Exchange, request: usize) -> Result<()> {
+        self.request = request;
         self.sent = 0;
         self.awaited = Awaited::Head(0);
         self.send(exchange)
     }
 
     fn send(&mut self, exchange: &Exchange) -> Result<()> {
-        match self.stream.write(&exchange.request[self.sent..]) {
+        match self
+            .stream
+            .write(&exchange.requests[self.request][self.sent..])
+        {
             Ok(size) => self.sent += size,
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) => return Err(error).context("cannot send a request"),
@@ -124,7 +143,7 @@ impl Connection {
 
     /// Sends and receives what it can; whether that brought an answer's end.
     fn advance(&mut self, exchange: &Exchange) -> Result<bool> {
-        if self.sent < exchange.request.len() {
+        if self.sent < exchange.requests[self.request].len() {
             self.send(exchange)?;
         }
         let at = match self.awaited {
@@ -304,7 +323,7 @@ mod tests {
 
     fn exchange(request: &str, status: u16) -> Exchange {
         Exchange {
-            request: request.into(),
+            requests: [request.into()].into(),
             status,
         }
     }

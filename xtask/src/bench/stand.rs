@@ -1,6 +1,7 @@
 //! One Envoy that has every case, and the load on it.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -13,6 +14,7 @@ use super::filters::Filter;
 use super::load::{Exchange, Load, Upstream};
 use super::modules::Modules;
 use super::rounds::{Rounds, Subject};
+use super::tokens::Pools;
 
 /// What a case without a proof could show.
 const ANY_HEADER: &str = "x-any";
@@ -21,6 +23,7 @@ const ANY_HEADER: &str = "x-any";
 pub(super) struct Plan<'a> {
     pub(super) cases: &'a [Case],
     pub(super) modules: &'a Modules,
+    pub(super) pools: &'a Pools,
     pub(super) cores: Cores,
     pub(super) slice: Duration,
     /// Where requests are answered, unless a case says it itself.
@@ -46,7 +49,7 @@ impl Stand {
             .http2_upstream(UPSTREAM_GRPC);
         let envoy = Envoy::start(&config)?;
         for case in plan.cases {
-            prove(&envoy, case)
+            prove(&envoy, case, plan.pools)
                 .with_context(|| format!("the case `{}` does not do its work", case.name))?;
         }
         for thread in envoy.threads()? {
@@ -63,7 +66,7 @@ impl Stand {
                 baseline: baseline.context("a case has no baseline")?,
                 load: Load::connect(envoy.listener(case.name)?)?,
                 exchange: Exchange {
-                    request: request(case),
+                    requests: requests(case, plan.pools),
                     status: case.status,
                 },
             })
@@ -136,7 +139,22 @@ fn listeners(plan: &Plan, baselines: &[&Case]) -> Vec<Listener> {
 }
 
 /// Has a case show that its filters do their work.
-fn prove(envoy: &Envoy, case: &Case) -> Result<()> {
+fn prove(envoy: &Envoy, case: &Case, pools: &Pools) -> Result<()> {
+    if let Some(tokens) = case.tokens {
+        let client = Client::http1(envoy.listener(case.name)?);
+        let refused = client.send(Request::get("/"))?;
+        ensure!(
+            refused.status == 401,
+            "a request without a token should be refused, and the answer is\n{refused}"
+        );
+        for token in pools.of(tokens).iter().take(2) {
+            let accepted = client.send(Request::get("/").header("authorization", bearer(token)))?;
+            ensure!(
+                accepted.status == 200,
+                "a good token should be accepted, and the answer is\n{accepted}"
+            );
+        }
+    }
     let Some((header, value)) = case.proof else {
         return Ok(());
     };
@@ -152,8 +170,24 @@ fn prove(envoy: &Envoy, case: &Case) -> Result<()> {
     Ok(())
 }
 
-/// A plain request with a case's headers and a body of its size.
-fn request(case: &Case) -> Vec<u8> {
+fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
+}
+
+/// The requests that a case gets, one after another and then from the first again.
+fn requests(case: &Case, pools: &Pools) -> Arc<[Vec<u8>]> {
+    match case.tokens {
+        None => [request(case, None)].into(),
+        Some(tokens) => pools
+            .of(tokens)
+            .iter()
+            .map(|token| request(case, Some(token)))
+            .collect(),
+    }
+}
+
+/// A plain request with a case's headers, a token and a body of the case's size.
+fn request(case: &Case, token: Option<&str>) -> Vec<u8> {
     let method = if case.request_body == 0 {
         "GET"
     } else {
@@ -169,6 +203,9 @@ fn request(case: &Case) -> Vec<u8> {
     for (name, value) in &case.request_headers {
         // Writing to a string does not fail.
         let _ = write!(request, "{name}: {value}\r\n");
+    }
+    if let Some(token) = token {
+        let _ = write!(request, "authorization: {}\r\n", bearer(token));
     }
     if case.request_body > 0 {
         let _ = write!(request, "content-length: {}\r\n", case.request_body);
@@ -186,15 +223,15 @@ mod tests {
     #[test]
     fn a_request_has_its_cases_headers() {
         let case = Case {
-            request_headers: vec![("authorization", "Bearer x")],
+            request_headers: vec![("x-team", "orders")],
             ..Case::default()
         };
 
-        let request = String::from_utf8(request(&case)).expect("is text");
+        let request = String::from_utf8(request(&case, Some("x"))).expect("is text");
 
         assert!(request.contains("\r\nhost: "), "{request}");
         assert!(
-            request.ends_with("\r\nauthorization: Bearer x\r\n\r\n"),
+            request.ends_with("\r\nx-team: orders\r\nauthorization: Bearer x\r\n\r\n"),
             "{request}"
         );
     }
