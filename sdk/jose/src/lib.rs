@@ -37,8 +37,10 @@
 mod algorithm;
 mod base64url;
 mod claims;
+pub mod confirmation;
 pub mod crypto;
 mod der;
+pub mod dpop;
 pub mod json;
 mod key;
 mod key_set;
@@ -56,3 +58,7 @@ pub use key_set::{KeySet, KeySetError, KeyUse, MAX_KEYS, MAX_TRIALS, SkippedKey,
 pub use thumbprint::thumbprint;
 pub use token::{Limits, Part, Token, TokenError};
 pub use validation::{ClaimError, Validation};
+
+// Unit tests of what calls the host link the mock host's symbols.
+#[cfg(all(test, not(target_family = "wasm")))]
+use legation_testing as _;
