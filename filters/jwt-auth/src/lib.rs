@@ -32,6 +32,8 @@
 
 mod accepted;
 mod cache;
+pub mod challenge;
+pub mod claims_rules;
 pub mod config;
 mod counts;
 mod extract;
@@ -48,3 +50,7 @@ pub use filter::{JwtAuth, Stream};
 
 #[cfg(feature = "module")]
 legation::register!(JwtAuth);
+
+// Unit tests link the mock host's symbols.
+#[cfg(all(test, not(target_family = "wasm")))]
+use legation_testing as _;
