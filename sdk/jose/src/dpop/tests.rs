@@ -374,6 +374,23 @@ fn a_symmetric_algorithm_and_none_are_never_taken() {
         "{refused:?}"
     );
 
+    // Not even where all are named.
+    let mut header = client.header();
+    header["alg"] = json!("HS256");
+    let symmetric = client.sign(&header, &claims());
+    let proof = Proof::parse(symmetric.as_bytes(), &Limits::default()).unwrap();
+    let origin = Origin::new(b"https", b"api.example").unwrap();
+    let expected = Expected {
+        method: b"POST",
+        target: &Target::new(vec![origin], b"/orders"),
+        token: Some(TOKEN.as_bytes()),
+        key: Some(client.digest()),
+        max_age: Duration::from_mins(1),
+        clock_skew: Duration::ZERO,
+        algorithms: Algorithms::ALL,
+    };
+    assert_eq!(proof.check(&expected, at(NOW)), Err(DpopError::Algorithm));
+
     let only_es384 = self::dpop(r#"{"replay_cache_size": 0, "algorithms": ["ES384"]}"#);
     let proof = client.sign(&client.header(), &claims());
     assert_eq!(
