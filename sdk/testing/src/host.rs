@@ -252,6 +252,8 @@ impl<F: HttpFilter> Host<F> {
     }
 
     /// Gives the host a foreign function. An error is the status it answers.
+    ///
+    /// It has `verify_signature` to begin with, which really verifies.
     pub fn set_foreign_function(
         &self,
         name: &str,
@@ -259,6 +261,12 @@ impl<F: HttpFilter> Host<F> {
     ) {
         let name = name.as_bytes().to_vec();
         self.state().foreign.insert(name, Rc::new(function));
+    }
+
+    /// Takes a foreign function from the host, which is then one that was built
+    /// without it.
+    pub fn remove_foreign_function(&self, name: &str) {
+        self.state().foreign.remove(name.as_bytes());
     }
 
     /// Has every call of this ABI name answered so.

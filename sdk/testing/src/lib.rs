@@ -90,6 +90,7 @@ mod log;
 mod machine;
 mod message;
 pub mod scenario;
+mod signatures;
 mod stream;
 
 pub use allocations::Allocations;

@@ -23,6 +23,7 @@ use crate::call::{Answer, Call, Callback, Made, Served, Shape, status};
 use crate::guest::{Entry, Guest};
 use crate::headers::HeaderList;
 use crate::log::LogLine;
+use crate::signatures;
 
 pub(crate) use callouts::{Answered, Callouts, Pending, Telling, Told};
 pub(crate) use metrics::Metrics;
@@ -143,12 +144,14 @@ pub(crate) fn call(call: Call<'_>) -> Served {
 
 impl Machine {
     pub(crate) fn new(plugin_name: &str) -> Rc<Self> {
-        let state = State {
+        let mut state = State {
             log_level: 2,
             now: START,
             plugin_name: plugin_name.to_owned(),
             ..State::default()
         };
+        let name = signatures::FUNCTION.as_bytes().to_vec();
+        state.foreign.insert(name, Rc::new(signatures::verify));
         Rc::new(Self {
             state: RefCell::new(state),
             script: RefCell::default(),
