@@ -26,6 +26,7 @@ mod eddsa;
 mod hmac;
 mod host;
 mod keys;
+mod modulus;
 #[cfg(feature = "portable")]
 mod portable;
 mod provider;
@@ -43,6 +44,7 @@ use crate::base64url;
 use crate::key::Key;
 use crate::key_set::VerifyError;
 
+pub(crate) use modulus::Modulus;
 pub use provider::PROVIDER;
 
 /// Makes ours the process's [`CryptoProvider`], as every
@@ -117,7 +119,7 @@ thread_local! {
 pub(crate) fn verify(
     key: &Key,
     algorithm: Algorithm,
-    text: &str,
+    text: &[u8],
     signature: &str,
 ) -> Result<bool, VerifyError> {
     let explain = |failure| match failure {
@@ -131,7 +133,7 @@ pub(crate) fn verify(
         return Err(VerifyError::OtherProvider);
     }
     FAILURE.set(None);
-    let verified = jsonwebtoken::crypto::verify(signature, text.as_bytes(), &key.material, known);
+    let verified = jsonwebtoken::crypto::verify(signature, text, &key.material, known);
     match (FAILURE.take(), verified) {
         (Some(failure), _) => Err(explain(failure)),
         (None, Ok(verified)) => Ok(verified),
@@ -140,7 +142,7 @@ pub(crate) fn verify(
     }
 }
 
-fn es512(key: &Key, text: &str, signature: &str) -> Result<bool, Failure> {
+fn es512(key: &Key, text: &[u8], signature: &str) -> Result<bool, Failure> {
     let (Ok(spki), Some(signature)) = (
         key.material.try_get_as_bytes(),
         base64url::decode(signature),
@@ -148,7 +150,7 @@ fn es512(key: &Key, text: &str, signature: &str) -> Result<bool, Failure> {
         return Ok(false);
     };
     match ecdsa::to_der(&signature, 66) {
-        Some(signature) => host::verify(Algorithm::ES512, spki, &signature, text.as_bytes()),
+        Some(signature) => host::verify(Algorithm::ES512, spki, &signature, text),
         None => Ok(false),
     }
 }

@@ -231,11 +231,27 @@ impl KeySet {
     /// If the token has a `kid`, the keys with that id are tried, and if there
     /// are none, those without an id. Else all are, up to [`MAX_TRIALS`].
     pub fn verify(&self, token: &Token<'_>, allowed: Algorithms) -> Result<(), VerifyError> {
-        let algorithm = token.algorithm();
-        if !allowed.contains(algorithm) {
+        if !allowed.contains(token.algorithm()) {
             return Err(VerifyError::AlgorithmNotAllowed);
         }
-        let wanted = token.key_id();
+        self.verify_text(
+            token.algorithm(),
+            token.key_id(),
+            token.signing_input().as_bytes(),
+            token.signature(),
+        )
+    }
+
+    /// Whether a text is signed by one of the keys: for a JWS whose payload is no
+    /// set of claims. The signature is in base64url.
+    pub fn verify_text(
+        &self,
+        algorithm: Algorithm,
+        key_id: Option<&str>,
+        text: &[u8],
+        signature: &str,
+    ) -> Result<(), VerifyError> {
+        let wanted = key_id;
         let named = |key: &&Key| key.id.as_deref() == wanted;
         let unnamed = |key: &&Key| key.id.is_none();
         let (any, fitting): (bool, Vec<&Key>) = if wanted.is_none() {
@@ -253,7 +269,7 @@ impl KeySet {
             _ => return Err(VerifyError::Ambiguous),
         }
         for key in fitting {
-            if crypto::verify(key, algorithm, token.signing_input(), token.signature())? {
+            if crypto::verify(key, algorithm, text, signature)? {
                 return Ok(());
             }
         }

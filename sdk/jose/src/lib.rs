@@ -34,6 +34,10 @@
 //! Signatures are checked by Envoy itself where it can, and else in the module;
 //! [`crypto`] says which.
 
+// Its tests call the host, which natively is this one.
+#[cfg(all(test, not(target_family = "wasm")))]
+use legation_testing as _;
+
 mod algorithm;
 mod base64url;
 mod claims;
