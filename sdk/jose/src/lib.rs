@@ -45,6 +45,8 @@ pub mod confirmation;
 pub mod crypto;
 mod der;
 pub mod dpop;
+mod form;
+pub mod introspection;
 pub mod json;
 mod key;
 mod key_set;

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use legation::config::Problem;
+use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
+use legation::config::{ConfigErrors, Problem, string};
 use legation::http::Uri;
 
 /// Longer URLs are refused: they are names of shared data too.
@@ -42,6 +43,16 @@ impl fmt::Display for ServiceUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.split('?').next().unwrap_or_default();
         write!(f, "{}://{}{path}", self.scheme(), self.authority)
+    }
+}
+
+impl Deserr<ConfigErrors> for ServiceUrl {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, ConfigErrors> {
+        let text = string(value, location, "a URL, such as \"https://host/path\"")?;
+        parse(&text).map_err(|problem| ConfigErrors::at(location, problem))
     }
 }
 

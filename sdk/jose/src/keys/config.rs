@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
+use deserr::Deserr;
 use legation::config::{Bounded, BoundedDuration, ConfigErrors, Given, Problem};
 use legation::resilience::{ClusterName, HttpServiceConfig, RetryPolicyConfig};
 
@@ -255,16 +255,5 @@ fn service(
     match Bounded::new(bytes) {
         Some(bytes) => service.with_max_response_bytes(bytes),
         None => service,
-    }
-}
-
-impl Deserr<ConfigErrors> for ServiceUrl {
-    fn deserialize_from_value<V: IntoValue>(
-        value: Value<V>,
-        location: ValuePointerRef<'_>,
-    ) -> Result<Self, ConfigErrors> {
-        let text =
-            legation::config::string(value, location, "a URL, such as \"https://host/path\"")?;
-        url::parse(&text).map_err(|problem| ConfigErrors::at(location, problem))
     }
 }
