@@ -250,12 +250,18 @@ impl<F: HttpFilter> Runtime<F> {
             self.drop_spawned(spawned);
             return false;
         };
+        let is_there = contexts.has_root(root);
         let former = contexts.set_filter(root, loaded, !Self::KNOWS_STREAMS);
         drop(contexts);
         drop(former);
         self.sweep_roots(root);
         if Self::AWAITS {
-            self.configured(root, spawned);
+            if is_there {
+                self.configured(root, spawned);
+            } else {
+                // It was deleted while it was configured: nobody will end these.
+                self.drop_spawned(spawned);
+            }
         }
         true
     }

@@ -154,6 +154,10 @@ impl<F: HttpFilter> Contexts<F> {
         }
     }
 
+    pub(super) fn has_root(&self, id: u32) -> bool {
+        self.roots.iter().any(|root| root.id == id)
+    }
+
     pub(super) fn remove_root(&mut self, id: u32) -> Option<Root<F>> {
         let at = self.roots.iter().position(|root| root.id == id)?;
         Some(self.roots.remove(at))
