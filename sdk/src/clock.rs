@@ -16,9 +16,11 @@ pub fn now() -> Result<SystemTime, HostError> {
 }
 
 /// Waits for at least `duration`, and up to 10 ms more: it is Envoy's tick that
-/// tells the time, and the plugin ticks every 10 ms while anyone waits.
+/// tells the time, and the plugin ticks every 10 ms while anyone's time is near, and
+/// once a second or when it comes while it is not.
 ///
-/// Host calls: one for the time now. Fails in a callback that is no `async fn`.
+/// Host calls: one for the time now, and one to have Envoy tick, if it does not by
+/// then. Fails in a callback that is no `async fn`.
 pub async fn sleep(duration: Duration) -> Result<()> {
     let reactor = reactor::current()
         .ok_or_else(|| Error::other("a time is awaited in an `async fn` only"))?;

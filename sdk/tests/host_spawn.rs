@@ -8,7 +8,7 @@ use legation::callout::HttpRequest;
 use legation::clock::sleep;
 use legation::config::ConfigErrors;
 use legation::{Configure, Flow, HttpFilter, RequestHeaders, Result, spawn};
-use legation_testing::{Host, HttpCall, Request, Response};
+use legation_testing::{Callback, Host, HttpCall, Request, Response};
 use serde_json::json;
 
 /// Asks for its path again and again, for as long as its configuration lives.
@@ -43,7 +43,10 @@ impl HttpFilter for Polling {
         Ok(Self)
     }
 
-    async fn on_request_headers(&self, (): &mut (), _: &mut RequestHeaders) -> Result<Flow> {
+    async fn on_request_headers(&self, (): &mut (), request: &mut RequestHeaders) -> Result<Flow> {
+        if request.path()? == Some(b"/sleep") {
+            sleep(Duration::from_millis(25)).await?;
+        }
         Ok(Flow::Continue)
     }
 }
@@ -100,4 +103,44 @@ fn it_never_begins_where_the_configuration_is_refused() {
     assert!(refused.is_err());
     assert_eq!(asked(&host), "/old");
     assert_eq!(host.waiting(), 2);
+}
+
+/// How often the filter ticked meanwhile.
+fn ticks(host: &Host<Polling>, time: Duration) -> usize {
+    let ticks = || {
+        let calls = host.calls();
+        let ticks = calls.iter().filter(|made| made.callback == Callback::Tick);
+        ticks
+            .filter(|made| made.name == "proxy_get_current_time_nanoseconds")
+            .count()
+    };
+    let before = ticks();
+    host.run_for(time);
+    ticks().saturating_sub(before)
+}
+
+#[test]
+fn a_time_that_is_far_off_is_not_ticked_for() {
+    let host = configured("/");
+    // It begins, and asks; then it sleeps.
+    host.run_for(Duration::from_millis(10));
+    host.deliver_all();
+
+    // A few to see how far off it is, and that in which it comes.
+    assert!(ticks(&host, Duration::from_millis(999)) <= 2);
+    assert_eq!(host.http_calls().len(), 1);
+    host.run_for(Duration::from_millis(12));
+    assert_eq!(host.http_calls().len(), 2);
+    host.deliver_all();
+
+    // Whoever comes meanwhile has its time in time.
+    host.run_for(Duration::from_millis(500));
+    let mut stream = host.stream(Request::get("/sleep"));
+    stream.send_request();
+    host.run_for(Duration::from_millis(24));
+    assert!(!stream.reached_upstream());
+    host.run_for(Duration::from_millis(11));
+    assert!(stream.reached_upstream());
+    host.run_for(Duration::from_millis(500));
+    assert_eq!(host.http_calls().len(), 3);
 }

@@ -12,8 +12,12 @@ use super::tasks::at_once;
 use crate::abi;
 use crate::filter::{Callbacks, HttpFilter};
 
-/// Milliseconds between ticks while somebody waits for a time.
+/// Milliseconds between ticks while somebody waits for a time that is near.
 const TIMER_PERIOD: u32 = 10;
+
+/// Milliseconds between ticks while every time that is waited for is further off
+/// than that, at most: the host's clock may be set forward meanwhile.
+const LONGEST_PERIOD: u32 = 1_000;
 
 /// Nanoseconds by which a tick may come early.
 const MAX_EARLY: u64 = 5_000_000;
@@ -26,6 +30,11 @@ pub(super) struct Background {
     next: Cell<u32>,
     /// The configuration whose ticks tell the time.
     ticking: Cell<Option<u32>>,
+    /// The time that its next tick is for, in nanoseconds since 1970, if it comes
+    /// later than the usual one. Whoever is to be polled sooner hastens it.
+    far_off: Cell<Option<u64>>,
+    /// In a tick: the time.
+    now: Cell<Option<u64>>,
     /// The configuration whose next tick comes sooner than its period has it,
     /// to be in time again.
     hastened: Cell<Option<u32>>,
@@ -114,6 +123,9 @@ impl<F: HttpFilter> Runtime<F> {
                 of_root.set(None);
             }
         }
+        if self.background.ticking.get().is_none() {
+            self.background.far_off.set(None);
+        }
         self.background.ticks.borrow_mut().remove(&root);
         let gone = {
             let mut jobs = self.background.jobs.borrow_mut();
@@ -149,6 +161,7 @@ impl<F: HttpFilter> Runtime<F> {
                 log::error!("the host does not tell the time; nobody's time comes");
                 return;
             };
+            self.background.now.set(Some(now));
             self.reactor.fire(now);
             if F::CALLBACKS.contains(Callbacks::TICK)
                 && let Some(period) = self.tick_period(root)
@@ -254,6 +267,7 @@ impl<F: HttpFilter> Runtime<F> {
         if self.polling.get() > 0 {
             return;
         }
+        let now = self.background.now.take();
         match self.background.ticking.get() {
             None if self.reactor.needs_ticks() => {
                 let root = match self.contexts.try_borrow() {
@@ -268,6 +282,7 @@ impl<F: HttpFilter> Runtime<F> {
             }
             Some(root) if !self.reactor.needs_ticks() => {
                 self.background.ticking.set(None);
+                self.background.far_off.set(None);
                 if self.puts_in_effect(root) {
                     let _ = abi::set_tick_period(self.next_tick(root));
                 }
@@ -276,12 +291,53 @@ impl<F: HttpFilter> Runtime<F> {
                     self.set_ticking(root);
                 }
             }
-            _ => {}
+            Some(root) => {
+                if let Some(now) = now {
+                    self.slow_down(root, now);
+                } else if let Some(far_off) = self.background.far_off.get()
+                    && self.reactor.needs_ticks_before(far_off)
+                    && self.puts_in_effect(root)
+                {
+                    self.set_ticking(root);
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// After a tick: has the next one come when somebody's time does, unless that is
+    /// near.
+    fn slow_down(&self, root: u32, now: u64) {
+        let near = u64::from(TIMER_PERIOD)
+            .saturating_mul(2)
+            .saturating_mul(NANOSECONDS_A_MILLISECOND);
+        let was_far_off = self.background.far_off.get().is_some();
+        let far_off = if self.reactor.needs_ticks_before(now.saturating_add(near)) {
+            None
+        } else {
+            self.reactor.first_timer()
+        };
+        if (far_off.is_none() && !was_far_off) || !self.puts_in_effect(root) {
+            return;
+        }
+        let Some(far_off) = far_off else {
+            self.set_ticking(root);
+            return;
+        };
+        let left = far_off
+            .saturating_sub(now)
+            .div_ceil(NANOSECONDS_A_MILLISECOND);
+        let left = u32::try_from(left).unwrap_or(u32::MAX).min(LONGEST_PERIOD);
+        let own = self.tick_period(root);
+        let own = own.map_or(u32::MAX, |own| self.background.until_tick(root, own, now));
+        if abi::set_tick_period(left.min(own)).is_ok() {
+            self.background.far_off.set(Some(far_off));
         }
     }
 
     /// Has the host tick for the context in effect, a configuration.
     fn set_ticking(&self, root: u32) {
+        self.background.far_off.set(None);
         let period = self.tick_period(root).unwrap_or(u32::MAX);
         if self.background.hastened.get() == Some(root) {
             self.background.hastened.set(None);

@@ -320,6 +320,18 @@ impl Reactor {
     }
 
     #[inline]
+    /// The same before this time.
+    pub(super) fn needs_ticks_before(&self, time: u64) -> bool {
+        let timer = self.first_timer().is_some_and(|first| first < time);
+        timer || self.has_spawned() || !self.woken.is_empty()
+    }
+
+    /// The time that comes first of those waited for.
+    pub(super) fn first_timer(&self) -> Option<u64> {
+        let timers = self.timers.borrow();
+        timers.first_key_value().map(|((time, _), _)| *time)
+    }
+
     pub(super) fn has_spawned(&self) -> bool {
         !self.spawned.borrow().is_empty()
     }
