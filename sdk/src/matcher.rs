@@ -47,6 +47,7 @@ mod named;
 mod parameters;
 mod path;
 mod path_match;
+mod readings;
 mod request;
 mod string;
 mod template;
@@ -60,6 +61,7 @@ use named::Named;
 pub use host::HostMatch;
 pub use path::{Ambiguity, normalize_path};
 pub use path_match::PathMatch;
+pub use readings::other_readings;
 pub use request::{Request, RequestView, parse_address};
 pub use string::{Regex, StringMatch};
 

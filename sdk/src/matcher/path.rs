@@ -49,7 +49,7 @@ pub fn normalize_path(raw: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// The path of `http://host/path`; any other path as it is.
-fn after_authority(path: &[u8]) -> &[u8] {
+pub(super) fn after_authority(path: &[u8]) -> &[u8] {
     if path.starts_with(b"/") {
         return path;
     }
@@ -69,7 +69,7 @@ fn after_authority(path: &[u8]) -> &[u8] {
     }
 }
 
-fn is_normal(path: &[u8]) -> bool {
+pub(super) fn is_normal(path: &[u8]) -> bool {
     if !path.starts_with(b"/") {
         return false;
     }
@@ -99,7 +99,7 @@ fn is_normal(path: &[u8]) -> bool {
 }
 
 /// One spelling for each character.
-fn unify(path: &[u8]) -> Vec<u8> {
+pub(super) fn unify(path: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(path.len().saturating_add(1));
     if !path.starts_with(b"/") && !path.starts_with(b"\\") {
         out.push(b'/');
@@ -132,7 +132,7 @@ fn push_escape(out: &mut Vec<u8>, byte: u8) {
 }
 
 /// RFC 3986, section 5.2.4. An empty segment counts as one.
-fn resolve_dots(path: &[u8]) -> Vec<u8> {
+pub(super) fn resolve_dots(path: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(path.len());
     let mut segments = path
         .strip_prefix(b"/")
@@ -163,13 +163,13 @@ fn resolve_dots(path: &[u8]) -> Vec<u8> {
     out
 }
 
-fn merge_slashes(mut path: Vec<u8>) -> Vec<u8> {
+pub(super) fn merge_slashes(mut path: Vec<u8>) -> Vec<u8> {
     path.dedup_by(|next, kept| *next == b'/' && *kept == b'/');
     path
 }
 
 /// The byte of an escape with these digits.
-fn escaped(high: u8, low: u8) -> Option<u8> {
+pub(super) fn escaped(high: u8, low: u8) -> Option<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
     let value = digit(high)?.checked_mul(16)?.checked_add(digit(low)?)?;
     u8::try_from(value).ok()

@@ -102,6 +102,12 @@ impl<'a, V: RequestView + ?Sized> Request<'a, V> {
         })
     }
 
+    /// Takes this for the path from now on, in normal form: one of the
+    /// [other readings](super::other_readings). What else is known stays.
+    pub fn read_path_as(&mut self, path: Vec<u8>) {
+        self.path = Path::Normalized(path);
+    }
+
     /// What may be read differently behind the proxy.
     pub fn path_ambiguity(&mut self) -> Result<Ambiguity, V::Error> {
         let raw = self.view.header(":path")?;
