@@ -5,6 +5,7 @@
 //! makes a [`Runtime`] and connects it to the host, the crate
 //! `legation-testing` connects one to its mock host.
 
+mod asking;
 mod background;
 mod contexts;
 mod forgetting;
@@ -183,12 +184,19 @@ impl<F: HttpFilter> Runtime<F> {
     /// Without callbacks for bodies, trailers and the end, what is remembered of
     /// a stream goes with its response's headers. The few streams that never
     /// have any are found by asking the host, from time to time.
-    const TOLD_OF_ENDS: bool = Self::AWAITS
-        || Self::KNOWS_STREAMS
-            && !Callbacks::REQUEST_HEADERS
-                .and(Callbacks::RESPONSE_HEADERS)
-                .and(Callbacks::TICK)
-                .contains(F::CALLBACKS);
+    ///
+    /// So it is with the request's headers of a filter that seldom awaits something
+    /// there, and nothing else. The few that end while they wait are found when what
+    /// they await has come.
+    const TOLD_OF_ENDS: bool = {
+        let request = Callbacks::REQUEST_HEADERS.and(Callbacks::TICK);
+        let headers = request.and(Callbacks::RESPONSE_HEADERS);
+        if Self::AWAITS {
+            !(F::AT_ONCE && request.contains(F::CALLBACKS))
+        } else {
+            Self::KNOWS_STREAMS && !headers.contains(F::CALLBACKS)
+        }
+    };
 
     /// Whether a callback comes after the request's headers that may want them,
     /// for itself or for its log lines.
@@ -280,9 +288,12 @@ impl<F: HttpFilter> Runtime<F> {
 
     /// `proxy_on_request_headers`
     pub fn on_request_headers(&self, id: u32, end_of_stream: bool) -> u32 {
-        self.refresh_log_level();
+        self.refresh_log_level(id);
         let action = self.event(id, Event::headers(Kind::RequestHeaders, end_of_stream));
-        if !Self::TOLD_OF_ENDS && !F::CALLBACKS.contains(Callbacks::RESPONSE_HEADERS) {
+        if !Self::TOLD_OF_ENDS
+            && !Self::AWAITS
+            && !F::CALLBACKS.contains(Callbacks::RESPONSE_HEADERS)
+        {
             self.forget(id);
         }
         action
@@ -505,7 +516,7 @@ impl<F: HttpFilter> Runtime<F> {
 
     /// Makes no more callbacks for a stream.
     fn finish(&self, id: u32) {
-        if Self::TOLD_OF_ENDS {
+        if Self::TOLD_OF_ENDS || Self::AWAITS {
             if let Ok(mut contexts) = self.contexts.try_borrow_mut()
                 && let Some(stream) = contexts.get_mut(id)
             {
@@ -522,10 +533,11 @@ impl<F: HttpFilter> Runtime<F> {
     }
 
     #[inline]
-    fn refresh_log_level(&self) {
+    fn refresh_log_level(&self, id: u32) {
         let left = self.streams_to_log_level.get().saturating_sub(1);
         if left == 0 {
             logging::refresh_level();
+            self.find_ticking(id);
             self.streams_to_log_level.set(STREAMS_A_LOG_LEVEL);
         } else {
             self.streams_to_log_level.set(left);

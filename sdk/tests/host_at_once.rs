@@ -3,15 +3,17 @@
 #![expect(clippy::unwrap_used, reason = "what a test needs has to be there")]
 
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use deserr::Deserr;
 use http::HeaderName;
 use legation::callout::HttpRequest;
+use legation::clock::sleep;
 use legation::config::ConfigErrors;
 use legation::metrics::Counter;
 use legation::{Configure, Error, Flow, HttpFilter, LocalReply, RequestHeaders, Result};
 use legation::{Suite, filters};
-use legation_testing::{Answer, Callout, Host, Outcome, Request, Response};
+use legation_testing::{Answer, Callback, Callout, Host, Outcome, Request, Response};
 use serde_json::json;
 
 const X_MARK: HeaderName = HeaderName::from_static("x-mark");
@@ -55,6 +57,7 @@ impl<N: Named> HttpFilter for Asked<N> {
     type Stream = Vec<u8>;
 
     fn configure(config: Config, host: &mut Configure) -> Result<Self, ConfigErrors> {
+        host.allow_on_headers_stop_iteration(true);
         Ok(Self {
             mark: config.mark,
             asks: host.counter("asked"),
@@ -80,7 +83,7 @@ impl<N: Named> HttpFilter for Asked<N> {
         }
         *stream = does;
         match stream.as_slice() {
-            b"wait" => None,
+            b"wait" | b"wait-and-reply" | b"sleep" | b"buffer" => None,
             b"reply" => Some(Ok(LocalReply::new(403).into())),
             b"fail" => Some(Err(Error::other("asked to fail"))),
             b"finish" => Some(Ok(Flow::Finish)),
@@ -98,7 +101,22 @@ impl<N: Named> HttpFilter for Asked<N> {
         if !request.headers().contains(&format!("x-{}", N::NAME))? {
             return Err(Error::other("the headers are others"));
         }
+        match does.as_str() {
+            "sleep" => {
+                sleep(Duration::from_millis(15)).await?;
+                return Ok(Flow::Continue);
+            }
+            "buffer" => {
+                let size = request.buffer_body(100).await?.len();
+                request.headers().append(&X_MARK, size.to_string())?;
+                return Ok(Flow::Continue);
+            }
+            _ => {}
+        }
         let answer = HttpRequest::get("auth", "/").send().await?;
+        if does == "wait-and-reply" {
+            return Ok(LocalReply::new(403).into());
+        }
         let mark = format!("{}{does}-{}", self.mark, answer.status());
         request.headers().append(&X_MARK, mark)?;
         Ok(Flow::Continue)
@@ -135,7 +153,7 @@ fn what_is_answered_at_once_takes_no_future() {
     assert_eq!(host.counter("first.asked"), 4);
     assert_eq!(host.counter("first.awaited"), 0);
     assert_eq!(host.counter("first.errors"), 1);
-    assert_eq!((host.streams(), host.waiting()), (0, 0));
+    assert_eq!((host.streams(), host.waiting()), (2, 0), "those refused");
 }
 
 #[test]
@@ -233,4 +251,139 @@ fn a_refusal_at_once_ends_a_suites_chain() {
 
     assert_eq!(exchange.status(), 403);
     assert_eq!(host.counter("first.asked"), 1);
+}
+
+fn alone() -> Host<Alone> {
+    let host = Host::new();
+    host.set_allow_on_headers_stop_iteration(true);
+    host.load("{}").unwrap();
+    answers_to(&host);
+    host
+}
+
+/// A request of a client that goes away while it waits, if it does.
+fn left_alone(host: &Host<Alone>, does: &str) {
+    let mut stream = host.stream(Request::post("/").header("x-first", does).body("x"));
+    stream.request_headers();
+    drop(stream);
+}
+
+/// How often the host was told something about a stream.
+fn said(host: &Host<Alone>) -> usize {
+    let said = ["proxy_continue_stream", "proxy_send_local_response"];
+    let calls = host.calls();
+    calls
+        .iter()
+        .filter(|made| said.contains(&made.name))
+        .count()
+}
+
+#[test]
+fn a_filter_that_seldom_waits_is_not_told_of_ends_and_leaves_nothing() {
+    let host = alone();
+
+    for does in ["pass", "finish"] {
+        let request = Request::post("/").header("x-first", does);
+        let exchange = host
+            .exchange(request.body("12").body("3").trailer("x-t", "1"))
+            .run();
+
+        assert_eq!(exchange.upstream().text(), "123");
+        assert_eq!(exchange.calls_in(Callback::Delete).total(), 0);
+        assert_eq!(host.streams(), 0);
+    }
+}
+
+#[test]
+fn what_has_waited_leaves_nothing_either() {
+    let host = alone();
+    for does in ["wait", "buffer", "sleep"] {
+        let request = Request::post("/").header("x-first", does);
+        let mut stream = host.stream(request.body("12").body("3"));
+        stream.send_request();
+        host.deliver_all();
+        host.run_for(Duration::from_millis(30));
+        stream.send_response(Response::ok());
+
+        assert_eq!(stream.end().upstream().text(), "123", "{does}");
+        assert_eq!((host.streams(), host.waiting()), (0, 0), "{does}");
+    }
+}
+
+#[test]
+fn the_body_of_a_refused_request_does_not_let_it_on() {
+    let host = alone();
+    let mut stream = host.stream(Request::post("/").header("x-first", "reply").body("x"));
+    stream.request_headers();
+    let id = stream.id();
+
+    let action = host.raw(id, Callback::RequestBody, |filter| {
+        filter.on_request_body(id, 1, true)
+    });
+
+    assert_eq!(action, 1, "held");
+}
+
+#[test]
+fn clients_that_leave_while_they_wait_leave_nothing_when_the_answers_have_come() {
+    let host = alone();
+    for _ in 0..500 {
+        for does in ["wait", "wait-and-reply", "sleep"] {
+            left_alone(&host, does);
+        }
+    }
+    assert!(host.waiting() > 0);
+
+    host.deliver_all();
+    host.run_for(Duration::from_millis(30));
+
+    assert_eq!((host.streams(), host.waiting()), (0, 0));
+    assert_eq!(said(&host), 0);
+}
+
+#[test]
+fn clients_that_leave_while_they_wait_for_what_never_comes_are_swept_when_they_are_many() {
+    let host = alone();
+
+    for _ in 0..5_000 {
+        left_alone(&host, "buffer");
+    }
+
+    assert!(host.streams() <= 1_025, "{} streams", host.streams());
+    assert!(host.waiting() <= 1_025, "{} waiting", host.waiting());
+    assert_eq!(said(&host), 0);
+}
+
+#[test]
+fn nothing_is_said_to_a_stream_that_is_over_and_not_yet_gone() {
+    for does in ["wait", "wait-and-reply"] {
+        let host = alone();
+        let mut stream = host.stream(Request::get("/").header("x-first", does));
+        stream.send_request();
+
+        // Envoy tells how long a request took once it is over.
+        host.set_attribute("request.duration", 1_i64);
+        host.deliver_all();
+
+        assert_eq!(said(&host), 0, "{does}");
+        assert_eq!((host.streams(), host.waiting()), (0, 0), "{does}");
+        drop(stream);
+    }
+}
+
+#[test]
+fn a_stream_that_waits_for_a_time_finds_another_configuration_to_tick() {
+    let host = alone();
+    let first = host.root();
+    let second = host.load("{}").unwrap();
+    left_alone(&host, "sleep");
+    host.unload(first);
+
+    let mut stream = host.stream_on(second, Request::get("/").header("x-first", "sleep"));
+    stream.send_request();
+    host.run_for(Duration::from_millis(30));
+
+    assert!(stream.reached_upstream());
+    drop(stream);
+    assert_eq!(host.waiting(), 0);
 }

@@ -116,6 +116,11 @@ impl<F: HttpFilter> Runtime<F> {
         }
     }
 
+    /// The configuration whose ticks tell the time.
+    pub(super) fn ticking(&self) -> Option<u32> {
+        self.background.ticking.get()
+    }
+
     /// A configuration is gone, and with it what ran for it.
     pub(super) fn root_gone(&self, root: u32) {
         for of_root in [&self.background.ticking, &self.background.hastened] {

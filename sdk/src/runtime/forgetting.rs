@@ -1,6 +1,8 @@
 //! Streams and configurations whose end the host does not tell.
 
 use super::Runtime;
+use super::contexts::{Standing, Stream};
+use super::tasks::Kind;
 use crate::abi;
 use crate::filter::HttpFilter;
 
@@ -22,9 +24,15 @@ impl<F: HttpFilter> Runtime<F> {
             Err(_) => return,
         };
         if let Some(streams) = to_sweep {
-            for stream in gone(streams, id) {
-                self.forget(stream);
-            }
+            let gone = gone(streams, id);
+            self.ending(id, || {
+                for stream in gone {
+                    if Self::AWAITS {
+                        self.abandon(stream);
+                    }
+                    self.forget(stream);
+                }
+            });
             if let Ok(mut contexts) = self.contexts.try_borrow_mut() {
                 contexts.swept();
             }
@@ -41,12 +49,68 @@ impl<F: HttpFilter> Runtime<F> {
             Ok(contexts) => contexts.other_roots(id),
             Err(_) => return,
         };
-        for root in gone(others, id) {
-            let former = match self.contexts.try_borrow_mut() {
-                Ok(mut contexts) => contexts.remove_root(root),
-                Err(_) => return,
-            };
-            drop(former);
+        let gone = gone(others, id);
+        if !gone.is_empty() {
+            self.ending(id, || {
+                for root in gone {
+                    self.forget_root(root);
+                }
+            });
+        }
+    }
+
+    fn forget_root(&self, root: u32) {
+        let former = match self.contexts.try_borrow_mut() {
+            Ok(mut contexts) => contexts.remove_root(root),
+            Err(_) => return,
+        };
+        drop(former);
+        if Self::AWAITS {
+            self.root_gone(root);
+        }
+    }
+
+    /// Whether a stream that is not known is one that the filter has let pass.
+    pub(super) fn passes_unknown(kind: Kind) -> bool {
+        !Self::TOLD_OF_ENDS && kind != Kind::RequestHeaders
+    }
+
+    /// Forgets a stream that no callback comes for any more but those that let it pass:
+    /// one that was refused is remembered, lest its body let it go on.
+    #[inline]
+    pub(super) fn forget_if_over(&self, id: u32) {
+        if Self::TOLD_OF_ENDS {
+            return;
+        }
+        let Ok(mut contexts) = self.contexts.try_borrow_mut() else {
+            return;
+        };
+        let waits = contexts.pending_len() > 0 && contexts.pending(id).is_some();
+        let passes = |stream: &mut Stream<F>| {
+            stream.state.is_some() && matches!(stream.standing, Standing::Open | Standing::Finished)
+        };
+        if !waits && contexts.get_mut(id).is_some_and(passes) {
+            let gone = contexts.remove(id);
+            drop(contexts);
+            drop(gone);
+        }
+    }
+
+    /// Whether the stream in effect is over. The host has it a little longer, until the
+    /// events of the same moment are served; nothing may be said to it then.
+    pub(super) fn is_over() -> bool {
+        !Self::TOLD_OF_ENDS && matches!(abi::property(b"request\0duration"), Ok(Some(_)))
+    }
+
+    /// Finds another configuration to tick where the one that did is gone, on behalf of a
+    /// context that the host has.
+    pub(super) fn find_ticking(&self, id: u32) {
+        if Self::TOLD_OF_ENDS || !Self::AWAITS {
+            return;
+        }
+        let ticking = self.ticking().filter(|root| *root != id);
+        for root in gone(ticking.into_iter().collect(), id) {
+            self.forget_root(root);
         }
     }
 }

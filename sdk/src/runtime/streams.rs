@@ -12,7 +12,7 @@ use std::task::Poll;
 use super::contexts::{Contexts, Later, Pending, Standing};
 use super::reactor::{Arrived, Key, Protocol, Scope};
 use super::tasks::{Direction, Done, Event, Kind, Task};
-use super::{Absent, CONTINUE, Entered, PAUSE, Phase, Runtime, STOP_ALL, callback, kept};
+use super::{Absent, CONTINUE, Entered, PAUSE, Phase, Runtime, STOP_ALL, callback};
 use crate::abi::{self, BufferType, MapType, StreamType};
 use crate::callout::CalloutError;
 use crate::error::{HostError, Result};
@@ -171,10 +171,14 @@ impl<F: HttpFilter> Runtime<F> {
         self.mind_ticks();
         let answer = self.running.replace(outer).answer;
         // What ran meanwhile may have refused the stream.
-        let lets = || self.standing(id)?.lets(event.kind.into()).then_some(());
-        if answer == CONTINUE && lets().is_none() {
+        let lets = || match self.standing(id) {
+            Some(standing) => standing.lets(event.kind.into()),
+            None => Self::passes_unknown(event.kind),
+        };
+        if answer == CONTINUE && !lets() {
             return PAUSE;
         }
+        self.forget_if_over(id);
         answer
     }
 
@@ -231,6 +235,10 @@ impl<F: HttpFilter> Runtime<F> {
         let (kind, phase) = (event.kind, Phase::from(event.kind));
         let entered = match self.enter(id) {
             Ok(entered) => entered,
+            Err(Absent::Unknown) if Self::passes_unknown(kind) => {
+                self.answer(id, kind.direction(), CONTINUE);
+                return;
+            }
             Err(Absent::Unknown | Absent::Busy) => {
                 let action = self.refuse_unknown(id, phase);
                 self.answer(id, kind.direction(), action);
@@ -280,38 +288,6 @@ impl<F: HttpFilter> Runtime<F> {
         drop(scope);
     }
 
-    /// Asks the filter for an answer that takes no future, where it may have one: what
-    /// the host is told. Else what the filter has looked at.
-    #[inline]
-    fn ask(&self, id: u32, event: Event) -> Result<u32, Option<Box<RequestHeaders>>> {
-        if !F::AT_ONCE || event.kind != Kind::RequestHeaders {
-            return Err(None);
-        }
-        let Ok(mut entered) = self.enter(id) else {
-            return Err(None);
-        };
-        if entered.standing != Standing::Open {
-            self.leave(id, entered.state);
-            return Err(None);
-        }
-        let _scope = StreamScope::enter(entered.request);
-        let mut request = RequestHeaders::new(event.end);
-        let flow = entered
-            .filter
-            .on_request_headers_at_once(&mut entered.state, &mut request);
-        let standing = self.leave(id, entered.state);
-        let Some(flow) = flow else {
-            return Err(Some(Box::new(request)));
-        };
-        if let Some(copy) = kept::<F>(request) {
-            self.keep(id, Some(copy));
-        }
-        // Of a stream that is gone nothing is said to the host.
-        Ok(standing.map_or(PAUSE, |standing| {
-            self.settle(id, Phase::Request, standing, flow)
-        }))
-    }
-
     /// Lets go on what no callback is made for.
     fn pass(&self, id: u32, kind: Kind, later: Later) {
         let done = Done {
@@ -337,6 +313,7 @@ impl<F: HttpFilter> Runtime<F> {
             };
             if self.suspend(id, pending) {
                 self.hold(id, kind, &inbox);
+                self.find_ticking(id);
             }
             return;
         };
@@ -527,8 +504,9 @@ impl<F: HttpFilter> Runtime<F> {
         let Some((mut task, kind, request)) = taken else {
             return;
         };
-        if !self.puts_in_effect(id) {
-            // The host has the stream no more, and has not said so.
+        let is_own = self.running.get().context == id;
+        if !self.puts_in_effect(id) || !is_own && Self::is_over() {
+            // The stream is gone, and the host has not said so.
             drop(task);
             self.abandon(id);
             self.forget(id);
@@ -541,6 +519,7 @@ impl<F: HttpFilter> Runtime<F> {
             Err(_) => None,
         };
         self.polled(id, kind, task, polled, later.unwrap_or_default());
+        self.forget_if_over(id);
     }
 
     /// Has host calls be about a context, if the host has it.
