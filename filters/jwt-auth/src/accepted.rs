@@ -5,10 +5,22 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use legation::http::HeaderName;
+use legation_jose::confirmation::Confirmation;
 use legation_jose::{ClaimError, Claims, Validation};
+
+use crate::claims_rules::Insufficient;
 
 /// How old the time may be that a tick left behind: a tick comes every second.
 const TICK: Duration = Duration::from_secs(2);
+
+/// Headers and their values.
+pub(crate) type Headers = Box<[(HeaderName, Box<[u8]>)]>;
+
+/// State by name.
+pub(crate) type States = Box<[State]>;
+
+/// A name and a value.
+pub(crate) type State = (Box<str>, Box<[u8]>);
 
 /// A token that was accepted. The token itself is not kept.
 pub(crate) struct Accepted {
@@ -19,10 +31,14 @@ pub(crate) struct Accepted {
     pub(crate) not_before: Option<SystemTime>,
     pub(crate) expires_at: Option<SystemTime>,
     /// The headers that it has upstreams get.
-    pub(crate) headers: Box<[(HeaderName, Box<[u8]>)]>,
+    pub(crate) headers: Headers,
     /// The state that it leaves behind, by name.
-    pub(crate) states: Box<[(Box<str>, Box<[u8]>)]>,
-    /// What it claims, where rules look at it.
+    pub(crate) states: States,
+    /// What it is bound to.
+    pub(crate) confirmation: Confirmation,
+    /// What it lacks of what its provider demands at any time.
+    pub(crate) lacks: Option<Insufficient>,
+    /// What it claims, where that is looked at again.
     pub(crate) claims: Option<Claims>,
 }
 

@@ -15,6 +15,7 @@ use deserr::{Deserr, ValuePointerRef};
 use legation::config::{ConfigErrors, Given, NonEmpty, OrderedMap, Problem, suggest};
 use legation::matcher::Matcher;
 
+use crate::claims_rules::{RequiredAuthentication, RequiredClaim, RequiredScopes};
 pub use keys::LocalJwks;
 pub(crate) use names::is_same_to_some;
 pub use names::{ClaimPath, Name, Realm, StatPrefix, StateName, TrustedHeader};
@@ -82,6 +83,15 @@ pub struct Rule {
     /// Requires nothing of the requests it matches.
     #[deserr(default)]
     pub disabled: bool,
+    /// Scopes that the tokens must grant which let the request in.
+    #[deserr(default)]
+    pub required_scopes: Given<RequiredScopes>,
+    /// Claims that those tokens must have.
+    #[deserr(default)]
+    pub required_claims: NonEmpty<RequiredClaim>,
+    /// How and when their subjects must have signed in.
+    #[deserr(default)]
+    pub required_authentication: Given<RequiredAuthentication>,
 }
 
 fn check_rule(rule: Rule, at: ValuePointerRef<'_>) -> Result<Rule, ConfigErrors> {
@@ -97,7 +107,33 @@ fn check_rule(rule: Rule, at: ValuePointerRef<'_>) -> Result<Rule, ConfigErrors>
         let problem = format!("only one of these may be given: {}", given.join(", "));
         return Err(ConfigErrors::at(at, problem));
     }
+    let verifies = match (&rule.requires.0, &rule.requirement_name.0) {
+        (Some(requires), _) => requires.verifies(),
+        (None, name) => name.is_some(),
+    };
+    if let (Some(field), false) = (rule.demands().first(), verifies) {
+        let problem = Problem::new("the rule verifies no token that could have it")
+            .help("have a provider verify tokens by `requires`, or leave this out");
+        return Err(ConfigErrors::at(at.push_key(field), problem));
+    }
     Ok(rule)
+}
+
+impl Rule {
+    /// What it demands of tokens beyond what is required: the fields that do.
+    fn demands(&self) -> Vec<&'static str> {
+        [
+            ("required_scopes", self.required_scopes.0.is_some()),
+            ("required_claims", !self.required_claims.is_empty()),
+            (
+                "required_authentication",
+                self.required_authentication.0.is_some(),
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(name, given)| given.then_some(name))
+        .collect()
+    }
 }
 
 fn check_config(config: Config, at: ValuePointerRef<'_>) -> Result<Config, ConfigErrors> {

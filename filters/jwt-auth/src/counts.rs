@@ -47,7 +47,7 @@ impl Counts {
     }
 
     /// Counts a refusal: one host call.
-    pub(crate) fn refused(&self, provider: &str, refusal: Refusal) {
+    pub(crate) fn refused(&self, provider: &str, refusal: &Refusal) {
         self.denied.add(1);
         let values = [provider, refusal.reason.label()];
         self.refused.with(values).increment();

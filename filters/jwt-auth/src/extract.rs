@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use legation::http::header::HeaderName;
+use legation::http::header::{AUTHORIZATION, HeaderName};
+use legation_jose::dpop::Scheme;
 use smallvec::SmallVec;
 
 use crate::config::Config;
@@ -24,6 +25,7 @@ struct Location {
     place: Place,
     /// The providers that look there, by their number.
     providers: Vec<usize>,
+    scheme: Scheme,
 }
 
 /// A place that a token came from.
@@ -58,6 +60,18 @@ impl Ord for OrderedName {
 pub(crate) struct Seen<'a> {
     /// The tokens, in the order in which Envoy looks.
     pub(crate) tokens: SmallVec<[Found<'a>; 2]>,
+    pub(crate) beside: Beside<'a>,
+}
+
+/// What shows beside a token whose it is.
+#[derive(Debug, Default)]
+pub(crate) struct Beside<'a> {
+    pub(crate) method: &'a [u8],
+    pub(crate) scheme: &'a [u8],
+    pub(crate) authority: &'a [u8],
+    pub(crate) path: &'a [u8],
+    pub(crate) proofs: SmallVec<[&'a [u8]; 1]>,
+    pub(crate) forwarded_certificates: SmallVec<[&'a [u8]; 1]>,
 }
 
 /// A token of a request, unread.
@@ -79,6 +93,7 @@ impl Locations {
             Some(known) if known.providers.contains(&provider) => {}
             Some(known) => known.providers.push(provider),
             None => places.push(Location {
+                scheme: place.scheme(),
                 place,
                 providers: vec![provider],
             }),
@@ -89,6 +104,10 @@ impl Locations {
                     Place::Header(OrderedName(name.clone()), prefix.into()),
                     number,
                 );
+            }
+            if provider.takes_dpop() {
+                let place = Place::Header(OrderedName(AUTHORIZATION), DPOP.into());
+                add(place, number);
             }
             for name in provider.parameter_locations() {
                 add(Place::Parameter(name.into()), number);
@@ -119,6 +138,12 @@ impl Locations {
         self.places.get(location).map(|location| &location.place)
     }
 
+    /// How a token from there is shown.
+    pub(crate) fn scheme(&self, location: usize) -> Scheme {
+        let location = self.places.get(location);
+        location.map_or(Scheme::Elsewhere, |location| location.scheme)
+    }
+
     /// Whether a provider looks at a location.
     pub(crate) fn looks(&self, provider: usize, location: usize) -> bool {
         let location = self.places.get(location);
@@ -129,11 +154,22 @@ impl Locations {
     /// for more than two tokens or an escape within one.
     pub(crate) fn find<'a>(&self, headers: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Seen<'a> {
         let mut tokens = SmallVec::new();
+        let mut beside = Beside::default();
         for (name, value) in headers {
-            if self.has_parameters && name == b":path" {
-                self.find_parameters(value, &mut tokens);
-            } else if self.has_cookies && name.eq_ignore_ascii_case(b"cookie") {
-                self.find_cookies(value, &mut tokens);
+            match name {
+                b":path" => {
+                    beside.path = value;
+                    if self.has_parameters {
+                        self.find_parameters(value, &mut tokens);
+                    }
+                }
+                b":method" => beside.method = value,
+                b":scheme" => beside.scheme = value,
+                b":authority" => beside.authority = value,
+                b"dpop" => beside.proofs.push(value),
+                b"x-forwarded-client-cert" => beside.forwarded_certificates.push(value),
+                b"cookie" if self.has_cookies => self.find_cookies(value, &mut tokens),
+                _ => {}
             }
             if self.names.contains(name.len()) {
                 self.find_header(name, value, &mut tokens);
@@ -143,14 +179,14 @@ impl Locations {
         if !tokens.is_sorted_by_key(|found: &Found<'a>| found.location) {
             tokens.sort_by_key(|found| found.location);
         }
-        Seen { tokens }
+        Seen { tokens, beside }
     }
 
     fn find_header<'a>(&self, name: &[u8], value: &'a [u8], tokens: &mut SmallVec<[Found<'a>; 2]>) {
         for (location, known) in self.places.iter().enumerate() {
             if let Place::Header(own, prefix) = &known.place
                 && own.0.as_str().as_bytes().eq_ignore_ascii_case(name)
-                && let Some(text) = value.strip_prefix(prefix.as_bytes())
+                && let Some(text) = after(value, prefix, known.scheme == Scheme::Dpop)
             {
                 let text = if prefix.is_empty() {
                     text
@@ -194,6 +230,33 @@ impl Locations {
             }
         }
     }
+}
+
+/// The prefix of bound tokens (RFC 9449, section 7.1).
+const DPOP: &str = "DPoP ";
+
+impl Place {
+    fn scheme(&self) -> Scheme {
+        match self {
+            Self::Header(name, prefix) if name.0 == AUTHORIZATION => match &**prefix {
+                "Bearer " => Scheme::Bearer,
+                DPOP => Scheme::Dpop,
+                _ => Scheme::Elsewhere,
+            },
+            _ => Scheme::Elsewhere,
+        }
+    }
+}
+
+/// What stands after a prefix. Envoy compares `Bearer ` with its case.
+fn after<'a>(value: &'a [u8], prefix: &str, ignore_case: bool) -> Option<&'a [u8]> {
+    let (start, rest) = value.split_at_checked(prefix.len())?;
+    let same = if ignore_case {
+        start.eq_ignore_ascii_case(prefix.as_bytes())
+    } else {
+        start == prefix.as_bytes()
+    };
+    same.then_some(rest)
 }
 
 /// A `:path` without these query parameters, or `None` where it has none of

@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::time::{Duration, SystemTime};
 
+use deserr::ValuePointerRef;
+use legation::attributes::CONNECTION_SHA256_PEER_CERTIFICATE_DIGEST;
 use legation::config::ConfigErrors;
 use legation::http::HeaderName;
 use legation::http::header::COOKIE;
@@ -10,14 +12,22 @@ use legation::{
     Configure, Error, Flow, HttpFilter, LocalReply, RequestHeaders, Result, clock, filter_state,
     foreign,
 };
+use legation_jose::Algorithms;
+use legation_jose::confirmation::{Binding, Digest};
+use legation_jose::dpop::Dpop;
+use legation_jose::keys::KeySource;
 use log::{Level, log, log_enabled};
 use smallvec::SmallVec;
 
 use crate::cache::Fingerprints;
+use crate::challenge::{Challenge, ErrorCode, Scheme};
+use crate::claims_rules::RequiredAuthentication;
 use crate::config::{Config, Mode};
 use crate::counts::Counts;
-use crate::extract::{Found, Locations, Place, cookies_without, path_without};
-use crate::look::{Answer, Desk, Look, Question};
+use crate::demands::Demands;
+use crate::extract::{Locations, Place, Seen, cookies_without, path_without};
+use crate::look::{Desk, Look, Question};
+use crate::memo::Memo;
 use crate::provider::Provider;
 use crate::refusal::{Reason, Refusal};
 use crate::requirement::{Pass, Passed};
@@ -46,10 +56,12 @@ pub struct JwtAuth {
     tick: Cell<SystemTime>,
 }
 
-/// What is noted of a request that has to wait: the rule it falls under.
+/// What is noted of a request that has to wait: the rule it falls under, and what
+/// was found out about its tokens.
 #[derive(Debug, Default)]
 pub struct Stream {
     rule: Option<usize>,
+    memo: Memo,
 }
 
 /// What is decided about a request.
@@ -69,15 +81,29 @@ impl HttpFilter for JwtAuth {
     fn configure(config: Config, host: &mut Configure) -> Result<Self, ConfigErrors> {
         let unusable = |error: &dyn std::fmt::Display| ConfigErrors::of_document(error.to_string());
         host.tick_every(TICK);
-        if let Some(prefix) = &config.stat_prefix.0 {
+        let prefix = config.stat_prefix.0.as_ref();
+        if let Some(prefix) = prefix {
             host.stat_prefix(prefix.as_str());
         }
+        let prefix = prefix.map_or("jwt_auth", |prefix| prefix.as_str());
         legation_jose::crypto::install();
-        let providers = config.providers.iter();
-        let providers = providers.map(|(name, own)| Provider::new(name.as_str(), own, false));
+        let rules = Rules::new(&config);
+        let at = ValuePointerRef::Origin;
+        let at = at.push_key("providers");
+        let mut providers = Vec::new();
+        let mut errors = None;
+        for (name, own) in &config.providers {
+            let name = name.as_str();
+            let keeps_claims = rules.look_at_claims();
+            match Provider::new(name, own, prefix, keeps_claims, at.push_key(name), host) {
+                Ok(provider) => providers.push(provider),
+                Err(error) => ConfigErrors::add(&mut errors, error),
+            }
+        }
+        ConfigErrors::check(errors, ())?;
         Ok(Self {
-            providers: providers.collect(),
-            rules: Rules::new(&config),
+            providers: providers.into(),
+            rules,
             locations: Locations::new(&config),
             trusted: Trusted::new(&config),
             fingerprints: Fingerprints::new().map_err(|error| unusable(&error))?,
@@ -106,7 +132,7 @@ impl HttpFilter for JwtAuth {
         let Some(rule) = stream.rule.and_then(|rule| self.rules.get(rule)) else {
             return Err(Error::other("a request of which no rule is known"));
         };
-        let decision = self.decide(rule, request).await?;
+        let decision = self.decide(rule, &mut stream.memo, request).await?;
         self.conclude(request, Some(rule), &decision)
     }
 
@@ -155,39 +181,49 @@ impl JwtAuth {
                 .conclude(request, Some(rule), &Decision::NotAsked)
                 .map(Some);
         }
-        let looked = {
-            let seen = self.locations.find(request.headers().all()?);
-            self.look(rule, &seen.tokens, &mut Vec::new())
-        };
-        match looked {
-            Ok(decision) => self.conclude(request, Some(rule), &decision).map(Some),
-            Err(Question::Failed(error)) => Err(error),
-            Err(_) => {
-                stream.rule = Some(number);
-                Ok(None)
+        loop {
+            let looked = {
+                let seen = self.locations.find(request.headers().all()?);
+                self.look(rule, &seen, &mut stream.memo)
+            };
+            match looked {
+                Ok(decision) => return self.conclude(request, Some(rule), &decision).map(Some),
+                Err(Question::Failed(error)) => return Err(error),
+                Err(Question::Certificate) => {
+                    stream.memo.note_certificate(peer_certificate(request)?);
+                }
+                Err(_) => {
+                    stream.rule = Some(number);
+                    return Ok(None);
+                }
             }
         }
     }
 
     /// Finds out what has to be waited for, and decides.
-    async fn decide(&self, rule: &Rule, request: &mut RequestHeaders) -> Result<Decision> {
-        let mut answers = Vec::new();
-        let seen = self.locations.find(request.headers().all()?);
+    async fn decide(
+        &self,
+        rule: &Rule,
+        memo: &mut Memo,
+        request: &mut RequestHeaders,
+    ) -> Result<Decision> {
         loop {
-            match self.look(rule, &seen.tokens, &mut answers) {
+            let looked = {
+                let seen = self.locations.find(request.headers().all()?);
+                self.look(rule, &seen, memo)
+            };
+            match looked {
                 Ok(decision) => return Ok(decision),
                 Err(Question::Failed(error)) => return Err(error),
-                Err(question) => answers.push(self.find_out(question).await),
+                Err(Question::Certificate) => {
+                    memo.note_certificate(peer_certificate(request)?);
+                }
+                Err(question) => self.find_out(question, memo).await,
             }
         }
     }
 
-    fn look(
-        &self,
-        rule: &Rule,
-        tokens: &[Found<'_>],
-        answers: &mut Vec<Answer>,
-    ) -> Result<Decision, Question> {
+    fn look(&self, rule: &Rule, seen: &Seen<'_>, memo: &mut Memo) -> Result<Decision, Question> {
         let desk = Desk {
             providers: &self.providers,
             locations: &self.locations,
@@ -196,26 +232,55 @@ impl JwtAuth {
             tick: self.tick.get(),
         };
         let mut passed = Passed::default();
-        let mut look = Look::new(desk, tokens, answers);
-        Ok(match rule.requirement.look(&mut look, &mut passed)? {
+        let mut look = Look::new(desk, seen, memo);
+        if let Err(refusal) = rule.requirement.look(&mut look, &mut passed)? {
+            return Ok(Decision::Refused(refusal, passed));
+        }
+        if rule.demands.is_empty() {
+            return Ok(Decision::Allowed(passed));
+        }
+        let now = look.now().map_err(Question::Failed)?;
+        Ok(match rule.check(&passed, now) {
             Ok(()) => Decision::Allowed(passed),
             Err(refusal) => Decision::Refused(refusal, passed),
         })
     }
 
-    async fn find_out(&self, question: Question) -> Answer {
-        let (token, provider) = match question {
-            Question::Keys { token, provider } => (token, provider),
+    /// Waits for what is not known. Whatever comes of it is noted, so that nobody
+    /// waits for it again.
+    async fn find_out(&self, question: Question, memo: &mut Memo) {
+        match question {
+            Question::Keys { provider, token } => {
+                let keys = match self.key_source(provider) {
+                    Some(source) => source.get().await.is_ok(),
+                    None => false,
+                };
+                if !keys {
+                    memo.note((token, provider), Err(Reason::NoKeys));
+                }
+            }
             Question::NewerKeys {
-                token, provider, ..
-            } => (token, provider),
-            Question::Failed(_) => (usize::MAX, usize::MAX),
-        };
-        Answer {
-            token,
-            provider,
-            answer: Err(Reason::NoKeys),
+                provider,
+                token,
+                key_id,
+                generation,
+            } => {
+                memo.note_newer_keys((token, provider));
+                if let Some(source) = self.key_source(provider)
+                    && source
+                        .get_newer(key_id.as_deref(), generation)
+                        .await
+                        .is_err()
+                {
+                    memo.note((token, provider), Err(Reason::NoKeys));
+                }
+            }
+            Question::Certificate | Question::Failed(_) => {}
         }
+    }
+
+    fn key_source(&self, provider: usize) -> Option<&KeySource> {
+        self.providers.get(provider)?.key_source()
     }
 
     fn conclude(
@@ -235,23 +300,18 @@ impl JwtAuth {
                 }
             }
             Decision::Refused(refusal, passed) => {
-                let provider = self.provider_name(*refusal);
-                self.counts.refused(provider, *refusal);
-                self.log(*refusal, provider);
+                let provider = refusal.provider;
+                let provider = provider.and_then(|number| self.providers.get(number));
+                let name = provider.map_or("", |provider| &provider.name);
+                self.counts.refused(name, refusal);
+                self.log(refusal, name);
                 if self.mode == Mode::Enforce {
                     self.leave_reasons(passed)?;
-                    return self.refuse(request, *refusal);
+                    return self.refuse(request, rule, provider, refusal);
                 }
             }
         }
         Ok(Flow::Finish)
-    }
-
-    fn provider_name(&self, refusal: Refusal) -> &str {
-        let provider = refusal
-            .provider
-            .and_then(|number| self.providers.get(number));
-        provider.map_or("", |provider| &provider.name)
     }
 
     /// Changes a request as the tokens that were accepted would have it.
@@ -278,8 +338,9 @@ impl JwtAuth {
             request.headers().set(mark, "false")?;
         }
         self.take_out(request, &passed.tokens)?;
-        if clear_route_cache {
-            foreign::clear_route_cache().map_err(|error| Error::other(error.to_string()))?;
+        if clear_route_cache && let Err(error) = foreign::clear_route_cache() {
+            // Who is let in does not hang on it, and changed headers clear it too.
+            log::warn!(error:%; "the route is not chosen anew");
         }
         Ok(())
     }
@@ -331,7 +392,7 @@ impl JwtAuth {
                 (None, _) => None,
             };
             if let Some(name) = provider.and_then(|provider| provider.failed_state.as_ref()) {
-                let reason = refusal.reason;
+                let reason = &refusal.reason;
                 let (label, message) = (reason.label(), reason.message());
                 let state = format!(r#"{{"reason":"{label}","message":"{message}"}}"#);
                 filter_state::set(name, state)?;
@@ -341,7 +402,7 @@ impl JwtAuth {
     }
 
     /// One line a refusal, and never the token.
-    fn log(&self, refusal: Refusal, provider: &str) {
+    fn log(&self, refusal: &Refusal, provider: &str) {
         let message = match self.mode {
             Mode::Enforce => "request refused",
             Mode::Report => "request would be refused",
@@ -352,25 +413,70 @@ impl JwtAuth {
         }
     }
 
-    fn refuse(&self, request: &mut RequestHeaders, refusal: Refusal) -> Result<Flow> {
-        let reason = refusal.reason;
-        let details = format!("jwt_authn_access_denied{{{}}}", reason.message());
-        let reply = LocalReply::new(reason.status()).details(&details);
+    fn refuse(
+        &self,
+        request: &mut RequestHeaders,
+        rule: Option<&Rule>,
+        provider: Option<&Provider>,
+        refusal: &Refusal,
+    ) -> Result<Flow> {
+        let reason = &refusal.reason;
+        let message = reason.message();
+        let details = format!("jwt_authn_access_denied{{{message}}}");
+        let mut reply = LocalReply::new(reason.status()).details(&details);
+        let code = reason.code();
+        let dpop = provider.map(|provider| &provider.dpop);
+        if let (Some(ErrorCode::UseDpopNonce), Some(dpop)) = (code, dpop)
+            && let Some(nonce) = dpop.nonce(clock::now()?)
+        {
+            reply = reply.header("dpop-nonce", nonce);
+        }
         if self.strip_failure_response {
             return Ok(reply.into());
         }
-        let mut challenge = String::from("Bearer realm=\"");
-        match &self.realm {
-            Some(realm) => challenge.push_str(realm),
-            None => challenge.push_str(&url(request)?),
-        }
-        challenge.push('"');
-        if reason.has_token() {
-            challenge.push_str(", error=\"invalid_token\"");
-        }
-        let reply = reply.header("www-authenticate", challenge);
-        Ok(reply.body(reason.message()).into())
+        let url = match &self.realm {
+            Some(_) => String::new(),
+            None => url(request)?,
+        };
+        let demands = match rule {
+            Some(rule) if refusal.by_rule => Some(&rule.demands),
+            _ => provider.map(|provider| &provider.demands),
+        };
+        let scope = match code {
+            Some(ErrorCode::InsufficientScope) => demands.map(Demands::scope),
+            _ => None,
+        };
+        let authentication = match code {
+            Some(ErrorCode::InsufficientUserAuthentication) => {
+                demands.and_then(Demands::authentication)
+            }
+            _ => None,
+        };
+        let is_dpop = matches!(reason, Reason::Dpop(_))
+            || dpop.is_some_and(|dpop| dpop.mode() == Binding::Required);
+        let challenge = Challenge {
+            scheme: if is_dpop {
+                Scheme::Dpop
+            } else {
+                Scheme::Bearer
+            },
+            realm: self.realm.as_deref().unwrap_or(&url),
+            error: code,
+            description: if code.is_some() { &message } else { "" },
+            scope: scope.as_deref().unwrap_or(""),
+            acr_values: authentication.map_or(&[], |required| &required.acr_values),
+            max_age: authentication.and_then(RequiredAuthentication::max_age),
+            algorithms: dpop.map_or(Algorithms::NONE, Dpop::algorithms),
+        };
+        let reply = reply.header("www-authenticate", challenge.to_string());
+        Ok(reply.body(message.into_owned()).into())
     }
+}
+
+/// The certificate of the client's connection. One host call.
+fn peer_certificate(request: &RequestHeaders) -> Result<Option<Digest>> {
+    let digest = request.attribute(CONNECTION_SHA256_PEER_CERTIFICATE_DIGEST)?;
+    Ok(digest.and_then(|digest| Digest::from_hex(&digest)))
 }
 
 /// The request's URL without its query, which may hold a token; for a realm.

@@ -5,13 +5,16 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use legation::{Error, clock};
-use legation_jose::Token;
+use legation_jose::confirmation::{CertificateSource, Digest, forwarded_certificate};
+use legation_jose::dpop::{Scheme, Shown};
+use legation_jose::{ClaimError, Limits, Token};
 use smallvec::SmallVec;
 
 use crate::accepted::Accepted;
 use crate::cache::{Fingerprint, Fingerprints};
 use crate::counts::Counts;
-use crate::extract::{Found, Locations};
+use crate::extract::{Found, Locations, Seen};
+use crate::memo::Memo;
 use crate::outputs::Source;
 use crate::provider::{Provider, Verdict};
 use crate::refusal::Reason;
@@ -37,46 +40,38 @@ pub(crate) enum Question {
     NewerKeys {
         provider: usize,
         token: usize,
+        key_id: Option<String>,
         generation: u64,
     },
+    /// The certificate of the client's connection.
+    Certificate,
     /// Nothing: the host failed.
     Failed(Error),
 }
 
-/// What was found out about a token beyond one look.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) token: usize,
-    pub(crate) provider: usize,
-    pub(crate) answer: Result<Rc<Accepted>, Reason>,
-}
-
 /// A look.
-pub(crate) struct Look<'a, 'b> {
+pub(crate) struct Look<'a, 'b, 'c> {
     desk: Desk<'a>,
-    tokens: &'b [Found<'b>],
-    answers: &'b mut Vec<Answer>,
+    seen: &'b Seen<'c>,
+    memo: &'b mut Memo,
     /// One for each token, once they are needed.
     fingerprints: SmallVec<[Fingerprint; 2]>,
     now: Cell<Option<SystemTime>>,
 }
 
-impl<'a, 'b> Look<'a, 'b> {
-    pub(crate) fn new(
-        desk: Desk<'a>,
-        tokens: &'b [Found<'b>],
-        answers: &'b mut Vec<Answer>,
-    ) -> Self {
+impl<'a, 'b, 'c> Look<'a, 'b, 'c> {
+    pub(crate) fn new(desk: Desk<'a>, seen: &'b Seen<'c>, memo: &'b mut Memo) -> Self {
         Self {
             desk,
-            tokens,
-            answers,
+            seen,
+            memo,
             fingerprints: SmallVec::new(),
             now: Cell::new(None),
         }
     }
 
-    fn now(&self) -> Result<SystemTime, Error> {
+    /// The time, asked for once.
+    pub(crate) fn now(&self) -> Result<SystemTime, Error> {
         if let Some(now) = self.now.get() {
             return Ok(now);
         }
@@ -87,7 +82,7 @@ impl<'a, 'b> Look<'a, 'b> {
 
     fn fingerprint(&mut self, token: usize) -> Option<Fingerprint> {
         if self.fingerprints.is_empty() {
-            let tokens = self.tokens.iter();
+            let tokens = self.seen.tokens.iter();
             let of = |found: &Found<'_>| self.desk.fingerprints.of(&found.text);
             self.fingerprints = tokens.map(of).collect();
         }
@@ -95,22 +90,17 @@ impl<'a, 'b> Look<'a, 'b> {
     }
 
     fn text(&self, token: usize) -> &'b [u8] {
-        self.tokens.get(token).map_or(b"", |found| &found.text)
-    }
-
-    fn read(&self, token: usize, provider: &Provider) -> Result<Token<'b>, Reason> {
-        Ok(Token::parse(self.text(token), provider.limits())?)
+        let found = self.seen.tokens.get(token);
+        found.map_or(b"", |found| &found.text)
     }
 
     /// The provider of an issuer, as Envoy finds it: the first that has it, else
     /// the first that has none; of an issuer that some provider takes from where
     /// the token was.
     fn provider_of(&self, issuer: &str, token: usize) -> Result<usize, Reason> {
-        let location = self.tokens.get(token).map(|found| found.location);
         let providers = || self.desk.providers.iter().enumerate();
         let is_taken = providers().any(|(number, provider)| {
-            location.is_some_and(|location| self.desk.locations.looks(number, location))
-                && provider.issuer().is_none_or(|own| own == issuer)
+            self.is_for(token, number) && provider.issuer().is_none_or(|own| own == issuer)
         });
         if !is_taken {
             return Err(Reason::UnknownIssuer);
@@ -121,32 +111,170 @@ impl<'a, 'b> Look<'a, 'b> {
         found.ok_or(Reason::UnknownIssuer)
     }
 
-    /// What was found out about a token before.
-    fn answer(&self, token: usize, provider: usize) -> Option<Result<Rc<Accepted>, Reason>> {
-        let mut answers = self.answers.iter();
-        let known = answers.find(|known| (known.token, known.provider) == (token, provider));
-        known.map(|known| known.answer.clone())
+    /// Whether a token is the provider's, whoever sent it.
+    fn accept(
+        &mut self,
+        token: usize,
+        number: usize,
+        provider: &Provider,
+        audiences: Option<&[Box<str>]>,
+    ) -> Checked {
+        if let Some((accepted, remembered)) = match self.memo.answer((token, number)) {
+            Some(Err(reason)) => return Ok(Err(reason.clone())),
+            Some(Ok(accepted)) => Some((Rc::clone(accepted), None)),
+            None => self.remembered(token, provider),
+        } {
+            let checked = provider
+                .recheck(&accepted, audiences, self.desk.tick, || self.now())
+                .map_err(Question::Failed)?;
+            return Ok(match (checked, remembered) {
+                (Ok(()), _) => Ok(accepted),
+                (Err(reason), remembered) => {
+                    if let Some(fingerprint) = remembered
+                        && reason == Reason::Claim(ClaimError::Expired)
+                    {
+                        provider.forget(fingerprint);
+                    }
+                    Err(reason)
+                }
+            });
+        }
+        let read = match Token::parse(self.text(token), provider.limits()) {
+            Ok(read) => read,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let now = self.now().map_err(Question::Failed)?;
+        let has_newer_keys = self.memo.has_newer_keys((token, number));
+        match provider.verify(&read, audiences, now, has_newer_keys) {
+            Verdict::Accepted(accepted) => {
+                self.remember(token, number, provider, &accepted);
+                Ok(provider.check_demands(&accepted, now).map(|()| accepted))
+            }
+            Verdict::Refused(reason) => Ok(Err(reason)),
+            Verdict::NeedsKeys => Err(Question::Keys {
+                provider: number,
+                token,
+            }),
+            Verdict::NeedsNewerKeys { generation } => Err(Question::NewerKeys {
+                provider: number,
+                token,
+                key_id: read.key_id().map(str::to_owned),
+                generation,
+            }),
+        }
+    }
+
+    /// What is remembered of a token, and by what.
+    fn remembered(
+        &mut self,
+        token: usize,
+        provider: &Provider,
+    ) -> Option<(Rc<Accepted>, Option<Fingerprint>)> {
+        if !provider.remembers() {
+            return None;
+        }
+        let fingerprint = self.fingerprint(token)?;
+        let accepted = provider.remembered(fingerprint);
+        let tally = match accepted {
+            Some(_) => &self.desk.counts.cache_hit,
+            None => &self.desk.counts.cache_miss,
+        };
+        tally.add(1);
+        Some((accepted?, Some(fingerprint)))
+    }
+
+    fn remember(
+        &mut self,
+        token: usize,
+        number: usize,
+        provider: &Provider,
+        accepted: &Rc<Accepted>,
+    ) {
+        let fingerprint = provider.remembers().then(|| self.fingerprint(token));
+        match fingerprint.flatten() {
+            Some(fingerprint) => {
+                provider.remember(fingerprint, self.text(token).len(), accepted);
+            }
+            None => self.memo.note((token, number), Ok(Rc::clone(accepted))),
+        }
+    }
+
+    /// Whether a token comes from whom it is bound to.
+    fn prove(
+        &mut self,
+        token: usize,
+        number: usize,
+        provider: &Provider,
+        accepted: &Accepted,
+    ) -> Result<Result<(), Reason>, Question> {
+        let scheme = self.scheme(token);
+        if provider.is_anybodys(&accepted.confirmation, scheme) {
+            return Ok(Ok(()));
+        }
+        if let Some(proof) = self.memo.proof((token, number)) {
+            return Ok(proof.clone());
+        }
+        let certificate = if provider.needs_certificate(&accepted.confirmation) {
+            self.certificate(provider)?
+        } else {
+            None
+        };
+        let now = self.now().map_err(Question::Failed)?;
+        let beside = &self.seen.beside;
+        let shown = Shown {
+            proofs: &beside.proofs,
+            method: beside.method,
+            scheme: beside.scheme,
+            authority: beside.authority,
+            path: beside.path,
+        };
+        let text = self.text(token);
+        let proof = provider.prove(
+            &accepted.confirmation,
+            scheme,
+            text,
+            &shown,
+            certificate,
+            now,
+        );
+        self.memo.note_proof((token, number), proof.clone());
+        Ok(proof)
+    }
+
+    fn certificate(&self, provider: &Provider) -> Result<Option<Digest>, Question> {
+        match provider.certificate_source() {
+            CertificateSource::Connection => match self.memo.certificate() {
+                Some(certificate) => Ok(*certificate),
+                None => Err(Question::Certificate),
+            },
+            CertificateSource::ForwardedClientCert => {
+                let values = self.seen.beside.forwarded_certificates.iter().copied();
+                Ok(forwarded_certificate(values))
+            }
+        }
+    }
+
+    fn scheme(&self, token: usize) -> Scheme {
+        self.desk.locations.scheme(self.location(token))
     }
 }
 
 type Checked = Result<Result<Rc<Accepted>, Reason>, Question>;
 
-impl Tokens for Look<'_, '_> {
+impl Tokens for Look<'_, '_, '_> {
     type Question = Question;
 
     fn count(&self) -> usize {
-        self.tokens.len()
+        self.seen.tokens.len()
     }
 
     fn location(&self, token: usize) -> usize {
-        self.tokens
-            .get(token)
-            .map_or(usize::MAX, |found| found.location)
+        let found = self.seen.tokens.get(token);
+        found.map_or(usize::MAX, |found| found.location)
     }
 
     fn is_for(&self, token: usize, provider: usize) -> bool {
-        let location = self.tokens.get(token).map(|found| found.location);
-        location.is_some_and(|location| self.desk.locations.looks(provider, location))
+        self.desk.locations.looks(provider, self.location(token))
     }
 
     fn provider(&mut self, token: usize) -> Result<usize, Reason> {
@@ -159,8 +287,7 @@ impl Tokens for Look<'_, '_> {
                 return self.provider_of(accepted.issuer.as_deref().unwrap_or(""), token);
             }
         }
-        let limits = legation_jose::Limits::default();
-        let read = Token::parse(self.text(token), &limits)?;
+        let read = Token::parse(self.text(token), &Limits::default())?;
         self.provider_of(read.claims().issuer().unwrap_or(""), token)
     }
 
@@ -168,77 +295,20 @@ impl Tokens for Look<'_, '_> {
         let Some(provider) = self.desk.providers.get(number) else {
             return Ok(Err(Reason::NoKeys));
         };
-        let answered = self.answer(token, number);
-        let known = match answered {
-            Some(Err(reason)) => return Ok(Err(reason)),
-            Some(Ok(accepted)) => Some((accepted, None)),
-            None if provider.remembers() => self.fingerprint(token).and_then(|fingerprint| {
-                let accepted = provider.remembered(fingerprint);
-                let tally = match accepted {
-                    Some(_) => &self.desk.counts.cache_hit,
-                    None => &self.desk.counts.cache_miss,
-                };
-                tally.add(1);
-                accepted.map(|accepted| (accepted, Some(fingerprint)))
-            }),
-            None => None,
-        };
-        if let Some((accepted, remembered)) = known {
-            let checked = provider
-                .recheck(&accepted, audiences, self.desk.tick, || self.now())
-                .map_err(Question::Failed)?;
-            return Ok(match checked {
-                Ok(()) => Ok(accepted),
-                Err(reason) => {
-                    if let (Some(fingerprint), Reason::Claim(legation_jose::ClaimError::Expired)) =
-                        (remembered, reason)
-                    {
-                        provider.forget(fingerprint);
-                    }
-                    Err(reason)
-                }
-            });
-        }
-        let read = match self.read(token, provider) {
-            Ok(read) => read,
+        let accepted = match self.accept(token, number, provider, audiences)? {
+            Ok(accepted) => accepted,
             Err(reason) => return Ok(Err(reason)),
         };
-        let now = self.now().map_err(Question::Failed)?;
-        match provider.verify(&read, audiences, now) {
-            Verdict::Accepted(accepted) => {
-                if provider.remembers() {
-                    if let Some(fingerprint) = self.fingerprint(token) {
-                        provider.remember(fingerprint, self.text(token).len(), &accepted);
-                    }
-                } else {
-                    self.answers.push(Answer {
-                        token,
-                        provider: number,
-                        answer: Ok(Rc::clone(&accepted)),
-                    });
-                }
-                Ok(Ok(accepted))
-            }
-            Verdict::Refused(reason) => Ok(Err(reason)),
-            Verdict::NeedsKeys => Err(Question::Keys {
-                provider: number,
-                token,
-            }),
-            Verdict::NeedsNewerKeys { generation } => Err(Question::NewerKeys {
-                provider: number,
-                token,
-                generation,
-            }),
-        }
+        let proved = self.prove(token, number, provider, &accepted)?;
+        Ok(proved.map(|()| accepted))
     }
 
     fn extract(&mut self, token: usize) -> Option<(usize, Rc<Accepted>)> {
-        let limits = legation_jose::Limits::default();
-        let read = Token::parse(self.text(token), &limits).ok()?;
-        let number = self
-            .provider_of(read.claims().issuer().unwrap_or(""), token)
-            .ok()?;
+        let read = Token::parse(self.text(token), &Limits::default()).ok()?;
+        let issuer = read.claims().issuer().unwrap_or("");
+        let number = self.provider_of(issuer, token).ok()?;
         let provider = self.desk.providers.get(number)?;
-        Some((number, Rc::new(provider.accept(&Source::of(&read)))))
+        let accepted = provider.accept(&Source::of(&read)).ok()?;
+        Some((number, Rc::new(accepted)))
     }
 }

@@ -8,6 +8,7 @@ use legation::http::{HeaderName, HeaderValue};
 use legation_jose::{Claims, Token};
 use serde_json::{Map, Number, Value};
 
+use crate::accepted::{Headers, States};
 use crate::config::{ClaimToHeader, Provider};
 
 /// What a provider's tokens are turned into.
@@ -44,9 +45,6 @@ impl<'a> Source<'a> {
         }
     }
 }
-
-type Headers = Box<[(HeaderName, Box<[u8]>)]>;
-type States = Box<[(Box<str>, Box<[u8]>)]>;
 
 impl Outputs {
     pub(crate) fn new(provider: &Provider) -> Self {

@@ -1,9 +1,17 @@
 //! Why a request is refused: one place for its status, its words and its label.
 
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use legation_jose::confirmation::ConfirmationError;
+use legation_jose::dpop::DpopError;
 use legation_jose::{ClaimError, Part, TokenError, VerifyError};
 
+use crate::challenge::ErrorCode;
+use crate::claims_rules::{Insufficient, ProfileError};
+
 /// Why a token is not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Reason {
     /// There is none.
     Missing,
@@ -13,6 +21,8 @@ pub(crate) enum Reason {
     UnknownIssuer,
     /// A claim is not what it must be.
     Claim(ClaimError),
+    /// It is of another kind than it must be.
+    Profile(ProfileError),
     /// No key fits it.
     UnknownKey,
     /// Its algorithm is not allowed, or cannot be verified here.
@@ -21,33 +31,55 @@ pub(crate) enum Reason {
     Signature,
     /// There are no keys to verify it with.
     NoKeys,
+    /// It is bound to something that was not shown.
+    Confirmation(ConfirmationError),
+    /// It does not come from who holds its key.
+    Dpop(Rc<DpopError>),
+    /// It is good, and not enough.
+    Lacks(Insufficient),
 }
 
 impl Reason {
     /// The HTTP status: 403 for a good token that is for something else.
-    pub(crate) fn status(self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         match self {
             Self::Claim(ClaimError::Audience) => 403,
-            _ => 401,
+            _ => self.code().map_or(401, ErrorCode::status),
         }
     }
 
+    /// The error of a challenge; none where there was no token (RFC 6750, section
+    /// 3.1).
+    pub(crate) fn code(&self) -> Option<ErrorCode> {
+        Some(match self {
+            Self::Missing => return None,
+            Self::Lacks(Insufficient::Authentication) => ErrorCode::InsufficientUserAuthentication,
+            Self::Lacks(_) => ErrorCode::InsufficientScope,
+            Self::Dpop(error) => match error.code() {
+                "use_dpop_nonce" => ErrorCode::UseDpopNonce,
+                "invalid_dpop_proof" => ErrorCode::InvalidDpopProof,
+                _ => ErrorCode::InvalidToken,
+            },
+            _ => ErrorCode::InvalidToken,
+        })
+    }
+
     /// Whether a token was there at all.
-    pub(crate) fn has_token(self) -> bool {
-        self != Self::Missing
+    pub(crate) fn has_token(&self) -> bool {
+        *self != Self::Missing
     }
 
     /// Whether it is about the token as one of this issuer's: the others say
     /// that it is none of this provider's business.
-    pub(crate) fn is_of_the_token(self) -> bool {
+    pub(crate) fn is_of_the_token(&self) -> bool {
         !matches!(self, Self::Missing | Self::UnknownIssuer)
     }
 
     /// What is told to the client, in Envoy's words where it has them.
-    pub(crate) fn message(self) -> &'static str {
-        match self {
+    pub(crate) fn message(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             Self::Missing => "Jwt is missing",
-            Self::Malformed(error) => malformed(error),
+            Self::Malformed(error) => malformed(*error),
             Self::UnknownIssuer | Self::Claim(ClaimError::Issuer) => "Jwt issuer is not configured",
             Self::Claim(ClaimError::Expired) => "Jwt is expired",
             Self::Claim(ClaimError::NotYetValid) => "Jwt not yet valid",
@@ -56,11 +88,15 @@ impl Reason {
             Self::Algorithm => "Jwt header [alg] is not supported",
             Self::Signature | Self::Claim(_) => "Jwt verification fails",
             Self::NoKeys => "Jwks remote fetch is failed",
-        }
+            Self::Profile(error) => return error.to_string().into(),
+            Self::Confirmation(error) => return error.to_string().into(),
+            Self::Dpop(error) => return error.to_string().into(),
+            Self::Lacks(error) => return error.to_string().into(),
+        })
     }
 
     /// A word for counters, log lines and the access log.
-    pub(crate) fn label(self) -> &'static str {
+    pub(crate) fn label(&self) -> &'static str {
         match self {
             Self::Missing => "missing",
             Self::Malformed(_) => "malformed",
@@ -72,10 +108,18 @@ impl Reason {
             Self::Claim(ClaimError::NoExpiration) => "no_expiration",
             Self::Claim(ClaimError::LifetimeTooLong) => "lifetime",
             Self::Claim(_) => "claims",
+            Self::Profile(_) => "profile",
             Self::UnknownKey => "unknown_key",
             Self::Algorithm => "algorithm",
             Self::Signature => "signature",
             Self::NoKeys => "no_keys",
+            Self::Confirmation(ConfirmationError::NoCertificate) => "no_certificate",
+            Self::Confirmation(ConfirmationError::OtherCertificate) => "other_certificate",
+            Self::Confirmation(_) => "confirmation",
+            Self::Dpop(error) => error.reason(),
+            Self::Lacks(Insufficient::Scope) => "scope",
+            Self::Lacks(Insufficient::Claim) => "claim",
+            Self::Lacks(Insufficient::Authentication) => "authentication",
         }
     }
 }
@@ -126,17 +170,55 @@ impl From<ClaimError> for Reason {
 impl From<VerifyError> for Reason {
     fn from(error: VerifyError) -> Self {
         match error {
-            VerifyError::UnknownKey | VerifyError::KeyMismatch => Self::UnknownKey,
+            VerifyError::UnknownKey | VerifyError::KeyMismatch | VerifyError::Ambiguous => {
+                Self::UnknownKey
+            }
             VerifyError::AlgorithmNotAllowed | VerifyError::Unsupported(_) => Self::Algorithm,
             _ => Self::Signature,
         }
     }
 }
 
+impl From<ProfileError> for Reason {
+    fn from(error: ProfileError) -> Self {
+        Self::Profile(error)
+    }
+}
+
+impl From<ConfirmationError> for Reason {
+    fn from(error: ConfirmationError) -> Self {
+        Self::Confirmation(error)
+    }
+}
+
+impl From<DpopError> for Reason {
+    fn from(error: DpopError) -> Self {
+        Self::Dpop(Rc::new(error))
+    }
+}
+
+impl From<Insufficient> for Reason {
+    fn from(error: Insufficient) -> Self {
+        Self::Lacks(error)
+    }
+}
+
 /// Why a request is refused, and whose token it was about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Refusal {
     pub(crate) reason: Reason,
     /// The provider's number, where one was asked.
     pub(crate) provider: Option<usize>,
+    /// Whether it is the rule that demands more.
+    pub(crate) by_rule: bool,
+}
+
+impl Refusal {
+    pub(crate) fn of(provider: Option<usize>, reason: Reason) -> Self {
+        Self {
+            reason,
+            provider,
+            by_rule: false,
+        }
+    }
 }

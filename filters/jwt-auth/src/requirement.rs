@@ -247,11 +247,8 @@ fn look_at_provider<T: Tokens>(
         return Ok(Ok(()));
     };
     passed.tokens.truncate(before);
-    let refusal = Refusal {
-        reason,
-        provider: Some(provider),
-    };
-    passed.failed.push(refusal);
+    let refusal = Refusal::of(Some(provider), reason);
+    passed.failed.push(refusal.clone());
     Ok(Err(refusal))
 }
 
@@ -271,8 +268,8 @@ fn look_at_any<T: Tokens>(
         passed.tokens.truncate(before);
         // What is wrong with a token tells more than that it is another's, and
         // that tells more than that there is none.
-        let earlier = told.map(|told| told.reason);
-        if refusal.reason.is_of_the_token() || earlier.is_none_or(|reason| !reason.has_token()) {
+        let tells_little = |told: &Refusal| !told.reason.has_token();
+        if refusal.reason.is_of_the_token() || told.as_ref().is_none_or(tells_little) {
             told = Some(refusal);
         }
     }
@@ -302,8 +299,8 @@ fn look_at_all<T: Tokens>(allow_failed: bool, tokens: &mut T, passed: &mut Passe
             }),
             (_, Ok(_)) => {}
             (provider, Err(reason)) => {
-                let refusal = Refusal { reason, provider };
-                passed.failed.push(refusal);
+                let refusal = Refusal::of(provider, reason);
+                passed.failed.push(refusal.clone());
                 if !allow_failed {
                     passed.tokens.truncate(before);
                     return Ok(Err(refusal));

@@ -1,10 +1,15 @@
 //! Which rule a request falls under.
 
+use std::time::SystemTime;
+
 use legation::http::HeaderName;
 use legation::matcher::{Matcher, Request, RequestView};
 
+use crate::claims_rules::Insufficient;
 use crate::config::{Config, Requires};
-use crate::requirement::Requirement;
+use crate::demands::Demands;
+use crate::refusal::Refusal;
+use crate::requirement::{Passed, Requirement};
 use crate::trusted;
 
 /// The rules, first match first.
@@ -17,8 +22,29 @@ pub(crate) struct Rule {
     matcher: Matcher,
     /// What is required.
     pub(crate) requirement: Requirement,
+    /// What tokens must say besides.
+    pub(crate) demands: Demands,
     /// The header that marks tokens which were not verified.
     pub(crate) mark: Option<HeaderName>,
+}
+
+impl Rule {
+    /// Whether every token that let the request in says what is demanded.
+    pub(crate) fn check(&self, passed: &Passed, now: SystemTime) -> Result<(), Refusal> {
+        for pass in passed.tokens.iter().filter(|pass| pass.is_verified) {
+            let checked = match &pass.accepted.claims {
+                Some(claims) => self.demands.check(claims, now),
+                // They are remembered where rules look at them.
+                None => Err(Insufficient::Claim),
+            };
+            checked.map_err(|lack| Refusal {
+                reason: lack.into(),
+                provider: Some(pass.provider),
+                by_rule: true,
+            })?;
+        }
+        Ok(())
+    }
 }
 
 impl Rules {
@@ -34,10 +60,20 @@ impl Rules {
             Rule {
                 matcher: rule.matcher.clone(),
                 requirement: Requirement::new(requires, config),
+                demands: Demands::new(
+                    &rule.required_scopes,
+                    &rule.required_claims,
+                    &rule.required_authentication,
+                ),
                 mark: trusted::mark(requires),
             }
         });
         Self(rules.collect())
+    }
+
+    /// Whether any of them looks at what tokens claim.
+    pub(crate) fn look_at_claims(&self) -> bool {
+        self.0.iter().any(|rule| !rule.demands.is_empty())
     }
 
     /// A rule by its number.

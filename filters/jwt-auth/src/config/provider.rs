@@ -9,20 +9,28 @@ use legation::config::{
 };
 use legation::http::header;
 use legation::matcher::StringMatch;
+use legation_jose::confirmation::{Binding, CertificateConfig};
+use legation_jose::dpop::DpopConfig;
+use legation_jose::keys::{OpenIdConfiguration, RemoteJwks};
 use legation_jose::{Algorithm, Algorithms};
 
 use super::elsewhere;
 use super::keys::LocalJwks;
 use super::names::{StateName, TrustedHeader};
 use super::output::ClaimToHeader;
+use crate::claims_rules::{Profile, RequiredAuthentication, RequiredClaim, RequiredScopes};
 
 /// As in Envoy.
-const CLOCK_SKEW: Duration = Duration::from_secs(60);
+const CLOCK_SKEW: Duration = Duration::from_mins(1);
 /// As in Envoy.
 const MAX_TOKEN_SIZE: usize = 4096;
 const CACHE_SIZE: usize = 1000;
 
 /// An issuer of tokens.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own, as in Envoy"
+)]
 #[derive(Debug, Deserr)]
 #[deserr(error = ConfigErrors, deny_unknown_fields, validate = check_provider -> ConfigErrors)]
 pub struct Provider {
@@ -48,6 +56,12 @@ pub struct Provider {
     /// Keys that are there when the filter starts.
     #[deserr(default)]
     pub local_jwks: Given<LocalJwks>,
+    /// Keys that are fetched from a URL.
+    #[deserr(default)]
+    pub remote_jwks: Given<RemoteJwks>,
+    /// Keys that are found by the issuer's metadata.
+    #[deserr(default)]
+    pub openid_configuration: Given<OpenIdConfiguration>,
 
     /// Headers that tokens come in.
     #[deserr(default)]
@@ -92,6 +106,25 @@ pub struct Provider {
     #[deserr(default)]
     allowed_algorithms: Given<NonEmpty<Algorithm>>,
 
+    /// Scopes that tokens must grant.
+    #[deserr(default)]
+    pub required_scopes: Given<RequiredScopes>,
+    /// Claims that tokens must have.
+    #[deserr(default)]
+    pub required_claims: NonEmpty<RequiredClaim>,
+    /// How and when the tokens' subjects must have signed in.
+    #[deserr(default)]
+    pub required_authentication: Given<RequiredAuthentication>,
+    /// What kind of tokens they must be.
+    #[deserr(default)]
+    pub profile: Given<Profile>,
+    /// What proofs are asked for.
+    #[deserr(default)]
+    pub dpop: DpopConfig,
+    /// What certificates are asked for.
+    #[deserr(default)]
+    pub certificate_bound: CertificateConfig,
+
     #[deserr(default, rename = "payload_in_metadata")]
     _payload_in_metadata: elsewhere::PayloadInMetadata,
     #[deserr(default, rename = "header_in_metadata")]
@@ -122,6 +155,14 @@ impl Provider {
             .chain(default)
     }
 
+    /// Whether tokens are taken from `Authorization: DPoP` too, as it is one of
+    /// those headers by `Bearer`.
+    pub fn takes_dpop(&self) -> bool {
+        let mut headers = self.header_locations();
+        self.dpop.mode != Binding::Ignore
+            && headers.any(|(name, prefix)| name == header::AUTHORIZATION && prefix == "Bearer ")
+    }
+
     /// The query parameters that tokens come in.
     pub fn parameter_locations(&self) -> impl Iterator<Item = &str> {
         let default = self.has_default_locations().then_some("access_token");
@@ -142,9 +183,22 @@ impl Provider {
 
 fn check_provider(provider: Provider, at: ValuePointerRef<'_>) -> Result<Provider, ConfigErrors> {
     let mut errors = None;
-    let sources = [("local_jwks", provider.local_jwks.0.is_some())];
+    let sources = [
+        ("local_jwks", provider.local_jwks.0.is_some()),
+        ("remote_jwks", provider.remote_jwks.0.is_some()),
+        (
+            "openid_configuration",
+            provider.openid_configuration.0.is_some(),
+        ),
+    ];
     if let Err(error) = exactly_one(at, &sources) {
         ConfigErrors::add(&mut errors, error);
+    }
+    if provider.openid_configuration.0.is_some() && provider.issuer.0.is_none() {
+        let problem = Problem::new("there is no `issuer` whose metadata it would be")
+            .help("give the issuer: what the metadata says must be the same");
+        let at = at.push_key("openid_configuration");
+        ConfigErrors::add(&mut errors, ConfigErrors::at(at, problem));
     }
     if provider.pad_forward_payload_header && provider.forward_payload_header.0.is_none() {
         let problem = Problem::new("there is no `forward_payload_header` to pad")

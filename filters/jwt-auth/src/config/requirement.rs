@@ -81,6 +81,15 @@ impl Deserr<ConfigErrors> for Requires {
 type Named<'a> = dyn FnMut(&str, ValuePointerRef<'_>) + 'a;
 
 impl Requires {
+    /// Whether it has any token verified.
+    pub(super) fn verifies(&self) -> bool {
+        let extracts =
+            |requirement: &Requirement| matches!(requirement, Requirement::ExtractOnly(_));
+        self.0
+            .as_ref()
+            .is_some_and(|requirement| !extracts(requirement))
+    }
+
     /// Goes through the providers it names.
     pub(super) fn providers(&self, at: ValuePointerRef<'_>, named: &mut Named<'_>) {
         if let Some(requirement) = &self.0 {
