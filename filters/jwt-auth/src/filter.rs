@@ -25,7 +25,7 @@ use crate::claims_rules::RequiredAuthentication;
 use crate::config::{Config, Mode};
 use crate::counts::Counts;
 use crate::demands::Demands;
-use crate::extract::{Locations, Place, Seen, cookies_without, path_without};
+use crate::extract::{Locations, Place, cookies_without, path_without};
 use crate::look::{Desk, Look, Question};
 use crate::memo::Memo;
 use crate::provider::Provider;
@@ -56,20 +56,18 @@ pub struct JwtAuth {
     tick: Cell<SystemTime>,
 }
 
-/// What is noted of a request that has to wait: the rule it falls under, and what
+/// What is noted of a request that has to wait: the rules it falls under, and what
 /// was found out about its tokens.
 #[derive(Debug, Default)]
 pub struct Stream {
-    rule: Option<usize>,
+    rules: SmallVec<[usize; 1]>,
     memo: Memo,
 }
 
 /// What is decided about a request.
-enum Decision {
-    /// No rule requires anything.
-    NotAsked,
-    Allowed(Passed),
-    Refused(Refusal, Passed),
+enum Decision<'a> {
+    Allowed(Passed, Option<&'a HeaderName>),
+    Refused(Refusal, Passed, &'a Rule),
 }
 
 #[legation::filter]
@@ -129,11 +127,8 @@ impl HttpFilter for JwtAuth {
         stream: &mut Stream,
         request: &mut RequestHeaders,
     ) -> Result<Flow> {
-        let Some(rule) = stream.rule.and_then(|rule| self.rules.get(rule)) else {
-            return Err(Error::other("a request of which no rule is known"));
-        };
-        let decision = self.decide(rule, &mut stream.memo, request).await?;
-        self.conclude(request, Some(rule), &decision)
+        let decision = self.decide(stream, request).await?;
+        self.conclude(request, &decision)
     }
 
     fn on_tick(&self) {
@@ -160,8 +155,8 @@ impl JwtAuth {
         Ok(())
     }
 
-    /// Answers all that needs no waiting. `None` notes the rule by which a token
-    /// is to be decided about.
+    /// Answers all that needs no waiting. `None` notes the rules by which tokens
+    /// are to be decided about.
     fn answer_at_once(
         &self,
         stream: &mut Stream,
@@ -173,29 +168,18 @@ impl JwtAuth {
             self.counts.allowed.add(1);
             return Ok(Some(Flow::Finish));
         }
-        let Some((number, rule)) = self.rules.of(request)? else {
-            return self.conclude(request, None, &Decision::NotAsked).map(Some);
-        };
-        if rule.requirement.is_nothing() {
-            return self
-                .conclude(request, Some(rule), &Decision::NotAsked)
-                .map(Some);
+        stream.rules = self.rules.of(request)?;
+        if stream.rules.is_empty() {
+            self.counts.allowed.add(1);
+            return Ok(Some(Flow::Finish));
         }
         loop {
-            let looked = {
-                let seen = self.locations.find(request.headers().all()?);
-                self.look(rule, &seen, &mut stream.memo)
-            };
-            match looked {
-                Ok(decision) => return self.conclude(request, Some(rule), &decision).map(Some),
-                Err(Question::Failed(error)) => return Err(error),
+            match self.look(stream, request)? {
+                Ok(decision) => return self.conclude(request, &decision).map(Some),
                 Err(Question::Certificate) => {
                     stream.memo.note_certificate(peer_certificate(request)?);
                 }
-                Err(_) => {
-                    stream.rule = Some(number);
-                    return Ok(None);
-                }
+                Err(_) => return Ok(None),
             }
         }
     }
@@ -203,27 +187,27 @@ impl JwtAuth {
     /// Finds out what has to be waited for, and decides.
     async fn decide(
         &self,
-        rule: &Rule,
-        memo: &mut Memo,
+        stream: &mut Stream,
         request: &mut RequestHeaders,
-    ) -> Result<Decision> {
+    ) -> Result<Decision<'_>> {
         loop {
-            let looked = {
-                let seen = self.locations.find(request.headers().all()?);
-                self.look(rule, &seen, memo)
-            };
-            match looked {
+            match self.look(stream, request)? {
                 Ok(decision) => return Ok(decision),
-                Err(Question::Failed(error)) => return Err(error),
                 Err(Question::Certificate) => {
-                    memo.note_certificate(peer_certificate(request)?);
+                    stream.memo.note_certificate(peer_certificate(request)?);
                 }
-                Err(question) => self.find_out(question, memo).await,
+                Err(question) => self.find_out(question, &mut stream.memo).await,
             }
         }
     }
 
-    fn look(&self, rule: &Rule, seen: &Seen<'_>, memo: &mut Memo) -> Result<Decision, Question> {
+    /// Looks at a request's tokens by each rule it falls under.
+    fn look(
+        &self,
+        stream: &mut Stream,
+        request: &mut RequestHeaders,
+    ) -> Result<Result<Decision<'_>, Question>> {
+        let seen = self.locations.find(request.headers().all()?);
         let desk = Desk {
             providers: &self.providers,
             locations: &self.locations,
@@ -231,19 +215,33 @@ impl JwtAuth {
             counts: &self.counts,
             tick: self.tick.get(),
         };
+        let mut look = Look::new(desk, &seen, &mut stream.memo);
+        match self.look_by(&stream.rules, &mut look) {
+            Err(Question::Failed(error)) => Err(error),
+            looked => Ok(looked),
+        }
+    }
+
+    fn look_by(
+        &self,
+        rules: &[usize],
+        look: &mut Look<'_, '_, '_>,
+    ) -> Result<Decision<'_>, Question> {
         let mut passed = Passed::default();
-        let mut look = Look::new(desk, seen, memo);
-        if let Err(refusal) = rule.requirement.look(&mut look, &mut passed)? {
-            return Ok(Decision::Refused(refusal, passed));
+        let mut mark = None;
+        for rule in rules.iter().filter_map(|rule| self.rules.get(*rule)) {
+            if let Err(refusal) = rule.requirement.look(look, &mut passed)? {
+                return Ok(Decision::Refused(refusal, passed, rule));
+            }
+            if !rule.demands.is_empty() {
+                let now = look.now().map_err(Question::Failed)?;
+                if let Err(refusal) = rule.check(&passed, now) {
+                    return Ok(Decision::Refused(refusal, passed, rule));
+                }
+            }
+            mark = mark.or(rule.mark.as_ref());
         }
-        if rule.demands.is_empty() {
-            return Ok(Decision::Allowed(passed));
-        }
-        let now = look.now().map_err(Question::Failed)?;
-        Ok(match rule.check(&passed, now) {
-            Ok(()) => Decision::Allowed(passed),
-            Err(refusal) => Decision::Refused(refusal, passed),
-        })
+        Ok(Decision::Allowed(passed, mark))
     }
 
     /// Waits for what is not known. Whatever comes of it is noted, so that nobody
@@ -275,6 +273,17 @@ impl JwtAuth {
                     memo.note((token, provider), Err(Reason::NoKeys));
                 }
             }
+            Question::Introspection {
+                provider,
+                token,
+                text,
+            } => {
+                let answer = match self.providers.get(provider) {
+                    Some(provider) => provider.introspect(&text).await,
+                    None => Err(Reason::NoKeys),
+                };
+                memo.note((token, provider), answer);
+            }
             Question::Certificate | Question::Failed(_) => {}
         }
     }
@@ -283,29 +292,23 @@ impl JwtAuth {
         self.providers.get(provider)?.key_source()
     }
 
-    fn conclude(
-        &self,
-        request: &mut RequestHeaders,
-        rule: Option<&Rule>,
-        decision: &Decision,
-    ) -> Result<Flow> {
+    fn conclude(&self, request: &mut RequestHeaders, decision: &Decision<'_>) -> Result<Flow> {
+        let is_enforced = self.mode == Mode::Enforce;
         match decision {
-            Decision::NotAsked => self.counts.allowed.add(1),
-            Decision::Allowed(passed) => {
+            Decision::Allowed(passed, mark) => {
                 self.counts.allowed.add(1);
-                if self.mode == Mode::Enforce {
+                if is_enforced {
                     self.leave_reasons(passed)?;
-                    let mark = rule.and_then(|rule| rule.mark.as_ref());
-                    self.change(request, passed, mark)?;
+                    self.change(request, passed, *mark)?;
                 }
             }
-            Decision::Refused(refusal, passed) => {
+            Decision::Refused(refusal, passed, rule) => {
                 let provider = refusal.provider;
                 let provider = provider.and_then(|number| self.providers.get(number));
                 let name = provider.map_or("", |provider| &provider.name);
                 self.counts.refused(name, refusal);
                 self.log(refusal, name);
-                if self.mode == Mode::Enforce {
+                if is_enforced {
                     self.leave_reasons(passed)?;
                     return self.refuse(request, rule, provider, refusal);
                 }
@@ -416,7 +419,7 @@ impl JwtAuth {
     fn refuse(
         &self,
         request: &mut RequestHeaders,
-        rule: Option<&Rule>,
+        rule: &Rule,
         provider: Option<&Provider>,
         refusal: &Refusal,
     ) -> Result<Flow> {
@@ -434,13 +437,17 @@ impl JwtAuth {
         if self.strip_failure_response {
             return Ok(reply.into());
         }
+        if !reason.is_the_clients() {
+            return Ok(reply.body(message.into_owned()).into());
+        }
         let url = match &self.realm {
             Some(_) => String::new(),
             None => url(request)?,
         };
-        let demands = match rule {
-            Some(rule) if refusal.by_rule => Some(&rule.demands),
-            _ => provider.map(|provider| &provider.demands),
+        let demands = if refusal.by_rule {
+            Some(&rule.demands)
+        } else {
+            provider.map(|provider| &provider.demands)
         };
         let scope = match code {
             Some(ErrorCode::InsufficientScope) => demands.map(Demands::scope),

@@ -43,6 +43,12 @@ pub(crate) enum Question {
         key_id: Option<String>,
         generation: u64,
     },
+    /// What its issuer says of it.
+    Introspection {
+        provider: usize,
+        token: usize,
+        text: Vec<u8>,
+    },
     /// The certificate of the client's connection.
     Certificate,
     /// Nothing: the host failed.
@@ -119,11 +125,17 @@ impl<'a, 'b, 'c> Look<'a, 'b, 'c> {
         provider: &Provider,
         audiences: Option<&[Box<str>]>,
     ) -> Checked {
-        if let Some((accepted, remembered)) = match self.memo.answer((token, number)) {
+        let known = match self.memo.answer((token, number)) {
             Some(Err(reason)) => return Ok(Err(reason.clone())),
             Some(Ok(accepted)) => Some((Rc::clone(accepted), None)),
+            None if provider.introspects() => match provider.introspected(self.text(token)) {
+                Some(Err(reason)) => return Ok(Err(reason)),
+                Some(Ok(accepted)) => Some((accepted, None)),
+                None => None,
+            },
             None => self.remembered(token, provider),
-        } {
+        };
+        if let Some((accepted, remembered)) = known {
             let checked = provider
                 .recheck(&accepted, audiences, self.desk.tick, || self.now())
                 .map_err(Question::Failed)?;
@@ -137,6 +149,13 @@ impl<'a, 'b, 'c> Look<'a, 'b, 'c> {
                     }
                     Err(reason)
                 }
+            });
+        }
+        if provider.introspects() {
+            return Err(Question::Introspection {
+                provider: number,
+                token,
+                text: self.text(token).to_vec(),
             });
         }
         let read = match Token::parse(self.text(token), provider.limits()) {
@@ -287,8 +306,17 @@ impl Tokens for Look<'_, '_, '_> {
                 return self.provider_of(accepted.issuer.as_deref().unwrap_or(""), token);
             }
         }
-        let read = Token::parse(self.text(token), &Limits::default())?;
-        self.provider_of(read.claims().issuer().unwrap_or(""), token)
+        match Token::parse(self.text(token), &Limits::default()) {
+            Ok(read) => self.provider_of(read.claims().issuer().unwrap_or(""), token),
+            // What cannot be read says nothing of its issuer.
+            Err(error) => {
+                let mut providers = self.desk.providers.iter().enumerate();
+                let asks = providers.find(|(number, provider)| {
+                    provider.introspects() && self.is_for(token, *number)
+                });
+                asks.map(|(number, _)| number).ok_or(error.into())
+            }
+        }
     }
 
     fn check(&mut self, token: usize, number: usize, audiences: Option<&[Box<str>]>) -> Checked {

@@ -11,6 +11,7 @@ use legation_jose::confirmation::{
     Binding, CertificateConfig, CertificateSource, Confirmation, Digest,
 };
 use legation_jose::dpop::{Dpop, Scheme, Shown};
+use legation_jose::introspection::{Introspected, Introspection};
 use legation_jose::keys::KeySource;
 use legation_jose::{
     Algorithms, ClaimError, Claims, KeySet, Limits, Token, Validation, VerifyError,
@@ -18,7 +19,7 @@ use legation_jose::{
 
 use crate::accepted::Accepted;
 use crate::cache::{Fingerprint, TokenCache};
-use crate::claims_rules::Profile;
+use crate::claims_rules::{Insufficient, Profile};
 use crate::config;
 use crate::demands::Demands;
 use crate::outputs::{Outputs, Source};
@@ -53,6 +54,8 @@ enum Keys {
     None,
     Local(Rc<KeySet>),
     Fetched(KeySource),
+    /// None: its tokens are asked about.
+    Introspected(Introspection),
 }
 
 /// What a provider says of a token.
@@ -133,8 +136,53 @@ impl Provider {
     pub(crate) fn key_source(&self) -> Option<&KeySource> {
         match &self.keys {
             Keys::Fetched(source) => Some(source),
-            Keys::None | Keys::Local(_) => None,
+            Keys::None | Keys::Local(_) | Keys::Introspected(_) => None,
         }
+    }
+
+    /// Whether its issuer is asked about its tokens.
+    pub(crate) fn introspects(&self) -> bool {
+        matches!(self.keys, Keys::Introspected(_))
+    }
+
+    /// What is known of a token that was asked about, if it is.
+    pub(crate) fn introspected(&self, token: &[u8]) -> Option<Result<Rc<Accepted>, Reason>> {
+        let Keys::Introspected(introspection) = &self.keys else {
+            return None;
+        };
+        let known = introspection.known(token)?;
+        Some(self.accept_introspected(&known))
+    }
+
+    /// Asks about a token.
+    pub(crate) async fn introspect(&self, token: &[u8]) -> Result<Rc<Accepted>, Reason> {
+        let Keys::Introspected(introspection) = &self.keys else {
+            return Err(Reason::NoKeys);
+        };
+        match introspection.introspect(token).await {
+            Ok(introspected) => self.accept_introspected(&introspected),
+            Err(_) => Err(Reason::NotIntrospected),
+        }
+    }
+
+    /// Time and audience are looked at again whenever it is used.
+    fn accept_introspected(&self, introspected: &Introspected) -> Result<Rc<Accepted>, Reason> {
+        let Introspected::Active(claims) = introspected else {
+            return Err(Reason::Inactive);
+        };
+        // RFC 7662 lets the answer leave out who gives it.
+        if claims.issuer().is_some() {
+            self.validation.check_issuer(claims)?;
+        }
+        self.validation.check_subject(claims)?;
+        let source = Source {
+            claims,
+            payload: None,
+            header: None,
+        };
+        let lacks = self.demands.check_claims(claims).err();
+        let accepted = self.accept(&source)?;
+        Ok(Rc::new(Accepted { lacks, ..accepted }))
     }
 
     /// Whether it remembers tokens.
@@ -187,18 +235,25 @@ impl Provider {
         if !accepted.is_for(audiences.unwrap_or(&self.audiences)) {
             return Ok(Err(Reason::Claim(ClaimError::Audience)));
         }
-        if self.demands.depend_on_time() {
-            return Ok(self.check_demands(accepted, now()?));
-        }
-        Ok(accepted.lacks.map_or(Ok(()), |lacks| Err(lacks.into())))
+        let now = if self.demands.depend_on_time() {
+            now()?
+        } else {
+            tick
+        };
+        Ok(self.check_demands(accepted, now))
     }
 
     /// Whether a token says what is demanded beyond its being good.
     pub(crate) fn check_demands(&self, accepted: &Accepted, now: SystemTime) -> Result<(), Reason> {
-        if let (true, Some(claims)) = (self.demands.depend_on_time(), &accepted.claims) {
-            return Ok(self.demands.check(claims, now)?);
+        if let Some(lacks) = accepted.lacks {
+            return Err(lacks.into());
         }
-        accepted.lacks.map_or(Ok(()), |lacks| Err(lacks.into()))
+        match (&accepted.claims, self.demands.depend_on_time()) {
+            (_, false) => Ok(()),
+            (Some(claims), true) => Ok(self.demands.check_time(claims, now)?),
+            // They are remembered where they are looked at again.
+            (None, true) => Err(Reason::Lacks(Insufficient::Authentication)),
+        }
     }
 
     /// Whether it accepts a token that it has not seen, in Envoy's order: what
@@ -216,14 +271,14 @@ impl Provider {
         let Some(keys) = self.keys.current() else {
             return match &self.keys {
                 Keys::Fetched(_) => Verdict::NeedsKeys,
-                Keys::None | Keys::Local(_) => Verdict::Refused(Reason::NoKeys),
+                _ => Verdict::Refused(Reason::NoKeys),
             };
         };
         let error = match keys.verify(token, self.algorithms) {
             Ok(()) => {
                 let accepted = self.accept(&Source::of(token));
                 let accepted = accepted.map(|accepted| Accepted {
-                    lacks: self.demands.check(token.claims(), now).err(),
+                    lacks: self.demands.check_claims(token.claims()).err(),
                     ..accepted
                 });
                 return match accepted {
@@ -346,6 +401,15 @@ impl Keys {
         if let Some(remote) = &config.remote_jwks.0 {
             return Ok(Self::Fetched(KeySource::remote(name, remote, host)));
         }
+        if let Some(introspection) = &config.introspection.0 {
+            return match Introspection::new(name, introspection, host) {
+                Ok(introspection) => Ok(Self::Introspected(introspection)),
+                Err(error) => {
+                    let at = at.push_key("introspection");
+                    Err(ConfigErrors::at(at, error.to_string()))
+                }
+            };
+        }
         let (Some(metadata), Some(issuer)) = (&config.openid_configuration.0, &config.issuer.0)
         else {
             return Ok(Self::None);
@@ -361,7 +425,7 @@ impl Keys {
 
     fn current(&self) -> Option<Rc<KeySet>> {
         match self {
-            Self::None => None,
+            Self::None | Self::Introspected(_) => None,
             Self::Local(keys) => Some(Rc::clone(keys)),
             Self::Fetched(source) => source.current(),
         }
@@ -369,7 +433,7 @@ impl Keys {
 
     fn generation(&self) -> u64 {
         match self {
-            Self::None | Self::Local(_) => 0,
+            Self::None | Self::Local(_) | Self::Introspected(_) => 0,
             Self::Fetched(source) => source.generation(),
         }
     }

@@ -31,6 +31,10 @@ pub(crate) enum Reason {
     Signature,
     /// There are no keys to verify it with.
     NoKeys,
+    /// Its issuer says that it is not active.
+    Inactive,
+    /// Its issuer does not say whether it is active.
+    NotIntrospected,
     /// It is bound to something that was not shown.
     Confirmation(ConfirmationError),
     /// It does not come from who holds its key.
@@ -44,6 +48,7 @@ impl Reason {
     pub(crate) fn status(&self) -> u16 {
         match self {
             Self::Claim(ClaimError::Audience) => 403,
+            Self::NotIntrospected => 503,
             _ => self.code().map_or(401, ErrorCode::status),
         }
     }
@@ -52,7 +57,7 @@ impl Reason {
     /// 3.1).
     pub(crate) fn code(&self) -> Option<ErrorCode> {
         Some(match self {
-            Self::Missing => return None,
+            Self::Missing | Self::NotIntrospected => return None,
             Self::Lacks(Insufficient::Authentication) => ErrorCode::InsufficientUserAuthentication,
             Self::Lacks(_) => ErrorCode::InsufficientScope,
             Self::Dpop(error) => match error.code() {
@@ -62,6 +67,11 @@ impl Reason {
             },
             _ => ErrorCode::InvalidToken,
         })
+    }
+
+    /// Whether the client could do better.
+    pub(crate) fn is_the_clients(&self) -> bool {
+        *self != Self::NotIntrospected
     }
 
     /// Whether a token was there at all.
@@ -88,6 +98,8 @@ impl Reason {
             Self::Algorithm => "Jwt header [alg] is not supported",
             Self::Signature | Self::Claim(_) => "Jwt verification fails",
             Self::NoKeys => "Jwks remote fetch is failed",
+            Self::Inactive => "Token is not active",
+            Self::NotIntrospected => "Token introspection is failed",
             Self::Profile(error) => return error.to_string().into(),
             Self::Confirmation(error) => return error.to_string().into(),
             Self::Dpop(error) => return error.to_string().into(),
@@ -113,6 +125,8 @@ impl Reason {
             Self::Algorithm => "algorithm",
             Self::Signature => "signature",
             Self::NoKeys => "no_keys",
+            Self::Inactive => "inactive",
+            Self::NotIntrospected => "introspection",
             Self::Confirmation(ConfirmationError::NoCertificate) => "no_certificate",
             Self::Confirmation(ConfirmationError::OtherCertificate) => "other_certificate",
             Self::Confirmation(_) => "confirmation",

@@ -3,7 +3,8 @@
 use std::time::SystemTime;
 
 use legation::http::HeaderName;
-use legation::matcher::{Matcher, Request, RequestView};
+use legation::matcher::{Matcher, Request, RequestView, other_readings};
+use smallvec::SmallVec;
 
 use crate::claims_rules::Insufficient;
 use crate::config::{Config, Requires};
@@ -14,7 +15,11 @@ use crate::trusted;
 
 /// The rules, first match first.
 #[derive(Debug)]
-pub(crate) struct Rules(Box<[Rule]>);
+pub(crate) struct Rules {
+    rules: Box<[Rule]>,
+    /// Whether it matters to them what a request is like.
+    tell_apart: bool,
+}
 
 /// A rule at work.
 #[derive(Debug)]
@@ -68,30 +73,57 @@ impl Rules {
                 mark: trusted::mark(requires),
             }
         });
-        Self(rules.collect())
+        let rules: Box<[_]> = rules.collect();
+        Self {
+            tell_apart: rules.iter().any(|rule| !rule.matcher.is_unconditional()),
+            rules,
+        }
     }
 
     /// Whether any of them looks at what tokens claim.
     pub(crate) fn look_at_claims(&self) -> bool {
-        self.0.iter().any(|rule| !rule.demands.is_empty())
+        self.rules.iter().any(|rule| !rule.demands.is_empty())
     }
 
     /// A rule by its number.
     pub(crate) fn get(&self, number: usize) -> Option<&Rule> {
-        self.0.get(number)
+        self.rules.get(number)
     }
 
-    /// The first rule that takes a request.
+    /// The rules that decide about a request, of those that require anything: the
+    /// first that takes it, and where servers read its path in other ways, the
+    /// first for each of these. What passes must pass under all of them: `/public/`
+    /// would let `/public/..;/admin` through.
     pub(crate) fn of<V: RequestView>(
         &self,
         view: &mut V,
-    ) -> Result<Option<(usize, &Rule)>, V::Error> {
+    ) -> Result<SmallVec<[usize; 1]>, V::Error> {
+        let mut found = SmallVec::new();
         let mut request = Request::new(view);
-        for (number, rule) in self.0.iter().enumerate() {
-            if rule.matcher.matches(&mut request)? {
-                return Ok(Some((number, rule)));
+        self.first(&mut request, &mut found)?;
+        if self.tell_apart {
+            let path = request.view().header(":path")?;
+            for reading in path.map(other_readings).unwrap_or_default() {
+                request.read_path_as(reading);
+                self.first(&mut request, &mut found)?;
             }
         }
-        Ok(None)
+        Ok(found)
+    }
+
+    fn first<V: RequestView>(
+        &self,
+        request: &mut Request<'_, V>,
+        found: &mut SmallVec<[usize; 1]>,
+    ) -> Result<(), V::Error> {
+        for (number, rule) in self.rules.iter().enumerate() {
+            if rule.matcher.matches(request)? {
+                if !rule.requirement.is_nothing() && !found.contains(&number) {
+                    found.push(number);
+                }
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 }

@@ -11,6 +11,7 @@ use legation::http::header;
 use legation::matcher::StringMatch;
 use legation_jose::confirmation::{Binding, CertificateConfig};
 use legation_jose::dpop::DpopConfig;
+use legation_jose::introspection::IntrospectionConfig;
 use legation_jose::keys::{OpenIdConfiguration, RemoteJwks};
 use legation_jose::{Algorithm, Algorithms};
 
@@ -62,6 +63,9 @@ pub struct Provider {
     /// Keys that are found by the issuer's metadata.
     #[deserr(default)]
     pub openid_configuration: Given<OpenIdConfiguration>,
+    /// Where tokens are asked about.
+    #[deserr(default)]
+    pub introspection: Given<IntrospectionConfig>,
 
     /// Headers that tokens come in.
     #[deserr(default)]
@@ -190,6 +194,7 @@ fn check_provider(provider: Provider, at: ValuePointerRef<'_>) -> Result<Provide
             "openid_configuration",
             provider.openid_configuration.0.is_some(),
         ),
+        ("introspection", provider.introspection.0.is_some()),
     ];
     if let Err(error) = exactly_one(at, &sources) {
         ConfigErrors::add(&mut errors, error);
@@ -199,6 +204,25 @@ fn check_provider(provider: Provider, at: ValuePointerRef<'_>) -> Result<Provide
             .help("give the issuer: what the metadata says must be the same");
         let at = at.push_key("openid_configuration");
         ConfigErrors::add(&mut errors, ConfigErrors::at(at, problem));
+    }
+    if provider.introspection.0.is_some() {
+        for (field, given) in [
+            (
+                "allowed_algorithms",
+                provider.allowed_algorithms.0.is_some(),
+            ),
+            ("profile", provider.profile.0.is_some()),
+            (
+                "header_in_filter_state",
+                provider.header_in_filter_state.0.is_some(),
+            ),
+        ] {
+            if given {
+                let problem = Problem::new("tokens that are introspected are not read")
+                    .help("leave it out, or verify tokens by keys");
+                ConfigErrors::add(&mut errors, ConfigErrors::at(at.push_key(field), problem));
+            }
+        }
     }
     if provider.pad_forward_payload_header && provider.forward_payload_header.0.is_none() {
         let problem = Problem::new("there is no `forward_payload_header` to pad")
