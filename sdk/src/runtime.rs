@@ -354,7 +354,10 @@ impl<F: HttpFilter> Runtime<F> {
         let is_quiet = |stream: &mut Stream<F>| {
             !std::mem::needs_drop::<F::Stream>() && Rc::strong_count(&stream.filter) > 1
         };
-        if contexts.pending_len() == 0 && contexts.get_mut(id).is_some_and(is_quiet) {
+        if contexts.pending_len() == 0
+            && !contexts.has_root(id)
+            && contexts.get_mut(id).is_some_and(is_quiet)
+        {
             contexts.remove(id);
             return;
         }
@@ -367,9 +370,9 @@ impl<F: HttpFilter> Runtime<F> {
                 Ok(mut contexts) => (contexts.remove(id), contexts.remove_root(id)),
                 Err(_) => return,
             };
-            let is_root = gone.1.is_some();
+            let was_stream = gone.0.is_some() && gone.1.is_none();
             drop(gone);
-            if Self::AWAITS && is_root {
+            if Self::AWAITS && !was_stream {
                 self.root_gone(id);
             }
         });

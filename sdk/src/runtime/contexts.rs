@@ -154,6 +154,7 @@ impl<F: HttpFilter> Contexts<F> {
         }
     }
 
+    #[inline]
     pub(super) fn has_root(&self, id: u32) -> bool {
         self.roots.iter().any(|root| root.id == id)
     }
