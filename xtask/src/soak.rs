@@ -20,7 +20,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let workspace = Workspace::load()?;
     build::modules(&workspace, Which::All)?;
     let mut command = cargo::cargo(workspace.root());
-    command.args(["test", "--profile", "soak", "--package", "legation-tests"]);
+    command.args(["test", "--profile", "soak"]);
+    command.args(["--package", "legation-tests", "--package", "legation-jose"]);
     command.args(["--test", "*", "--"]);
     command.arg(args.name.as_deref().unwrap_or(MODULE));
     command.args(["--ignored", "--nocapture"]);

@@ -5,7 +5,9 @@
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::string_slice,
     clippy::too_many_lines,
+    clippy::unwrap_in_result,
     clippy::unwrap_used,
     reason = "tests"
 )]

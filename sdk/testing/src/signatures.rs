@@ -47,7 +47,7 @@ pub(crate) fn verify(arguments: &[u8]) -> Result<Vec<u8>, u32> {
     Ok(Answer { result, error }.encode_to_vec())
 }
 
-/// The longest modulus, in bits: as BoringSSL.
+/// The longest modulus, in bits: as `BoringSSL`.
 const LONGEST: usize = 16384;
 
 fn rsa(key: &[u8]) -> Option<RsaPublicKey> {

@@ -72,6 +72,7 @@ impl Modulus {
 
     /// The big-endian bytes of a number, of which there are four times as many as
     /// limbs.
+    #[cfg(any(feature = "portable", feature = "pss"))]
     pub(crate) fn bytes(&self, number: &Residue) -> Vec<u8> {
         let mut one = vec![0; self.limbs.len()];
         if let Some(lowest) = one.first_mut() {

@@ -7,7 +7,10 @@ use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, EncodingKey};
 
 use super::{FAILURE, Failure, ecdsa, hmac, host, keys};
 use crate::algorithm::Algorithm as Ours;
-use crate::der::{self, PublicKey};
+#[cfg(feature = "portable")]
+use crate::der;
+#[cfg(any(feature = "portable", feature = "pss"))]
+use crate::der::PublicKey;
 
 /// Verifies by Envoy what Envoy can, and the rest in the module. It signs by HS*
 /// alone.
@@ -110,6 +113,10 @@ impl Verifier {
     }
 
     /// In the module, if it carries what that takes.
+    #[cfg_attr(
+        not(any(feature = "portable", feature = "pss", feature = "eddsa")),
+        expect(unused_variables, reason = "it carries nothing")
+    )]
     fn check_here(&self, text: &[u8], signature: &[u8]) -> std::result::Result<bool, Failure> {
         let verified = match self.algorithm.family() {
             #[cfg(feature = "eddsa")]

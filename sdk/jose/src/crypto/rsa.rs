@@ -38,6 +38,7 @@ struct Encoded {
     /// As many bytes as the modulus has.
     bytes: Vec<u8>,
     /// The modulus' length, in bits.
+    #[cfg(feature = "pss")]
     bits: usize,
 }
 
@@ -58,6 +59,7 @@ impl Encoded {
         bytes.drain(..bytes.len().checked_sub(n.len())?);
         Some(Self {
             bytes,
+            #[cfg(feature = "pss")]
             bits: modulus.bits(),
         })
     }

@@ -1,5 +1,6 @@
 //! Ours as what `jsonwebtoken` knows: a provider like another.
 
+use base64::Engine;
 use jsonwebtoken::crypto::rust_crypto;
 use jsonwebtoken::jwk::{EllipticCurve, Jwk, ThumbprintHash};
 use jsonwebtoken::{Algorithm as Known, DecodingKey, EncodingKey, Header, Validation};
@@ -46,7 +47,6 @@ fn it_signs_by_hmac_alone() {
         let (text, signature) = token.rsplit_once('.').unwrap();
         let key = DecodingKey::from_secret(&[7; 64]);
         let reference = (rust_crypto::DEFAULT_PROVIDER.verifier_factory)(&known, &key).unwrap();
-        use base64::Engine;
         let signature = base64::engine::general_purpose::URL_SAFE_NO_PAD
             .decode(signature)
             .unwrap();

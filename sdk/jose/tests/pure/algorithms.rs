@@ -46,7 +46,7 @@ fn the_configuration_names_them_exactly() {
     for (text, problem) in [
         (r#"["none"]"#, "never"),
         (r#"["RS265"]"#, "did you mean `RS256`?"),
-        (r#"[256]"#, "the name of an algorithm"),
+        ("[256]", "the name of an algorithm"),
     ] {
         let errors = read(text).unwrap_err().to_string();
         assert!(errors.contains(problem), "{errors}");

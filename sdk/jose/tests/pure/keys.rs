@@ -28,7 +28,7 @@ fn refused(jwk: &str, key_use: KeyUse) -> Option<KeyError> {
 
 fn rsa(bits: usize, modulus_end: u8, exponent: &[u8], more: &str) -> String {
     let mut modulus = vec![0xff; bits.div_ceil(8)];
-    if bits % 8 != 0 {
+    if !bits.is_multiple_of(8) {
         modulus[0] = (1 << (bits % 8)) - 1;
     }
     *modulus.last_mut().unwrap() = modulus_end;
@@ -208,9 +208,10 @@ fn weak_and_odd_keys_are_refused() {
         ("a secret", secret(64, ""), Some(E::Secret)),
     ];
     for (what, jwk, expected) in cases {
-        let jwk = match jwk.starts_with('"') {
-            true => format!("{{{jwk}}}"),
-            false => jwk,
+        let jwk = if jwk.starts_with('"') {
+            format!("{{{jwk}}}")
+        } else {
+            jwk
         };
         assert_eq!(refused(&jwk, KeyUse::Public), expected, "{what}");
     }
