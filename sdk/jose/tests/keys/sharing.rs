@@ -1,7 +1,7 @@
 //! Several configurations in one VM stand for several workers: each has a source of
 //! its own, and all have the same shared data.
 
-use legation_testing::{Request, Root};
+use legation_testing::{Answer, Request, Root};
 use serde_json::json;
 
 use crate::support::{MS, SECOND, World, keys, remote};
@@ -144,5 +144,23 @@ fn nothing_is_left_of_a_configuration_that_is_gone() {
     }
     assert_eq!((world.host.waiting(), world.host.streams()), (0, 0));
     world.pass(60 * SECOND);
+    assert_eq!(world.fetches(), 1);
+}
+
+#[test]
+fn of_two_that_see_it_due_at_once_one_fetches() {
+    let world = World::new();
+    world.hangs();
+    workers(&world, 1);
+    world.pass(30 * MS);
+    assert_eq!(world.fetches(), 1);
+
+    workers(&world, 1);
+    // It looks before the other has claimed, so to say, and claims after.
+    world
+        .host
+        .answer_nth("proxy_get_shared_data", 1, Answer::Status(1));
+    world.pass(10 * MS);
+
     assert_eq!(world.fetches(), 1);
 }
