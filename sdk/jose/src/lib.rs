@@ -38,6 +38,11 @@
 #[cfg(all(test, not(target_family = "wasm")))]
 use legation_testing as _;
 
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod algorithm;
 mod base64url;
 mod claims;
