@@ -8,7 +8,7 @@ use legation::callout::HttpRequest;
 use legation::clock::sleep;
 use legation::config::ConfigErrors;
 use legation::{Configure, Flow, HttpFilter, RequestHeaders, Result, spawn};
-use legation_testing::{Callback, Host, HttpCall, Request, Response};
+use legation_testing::{Callback, Callout, Host, HttpCall, Request, Response};
 use serde_json::json;
 
 /// Asks for its path again and again, for as long as its configuration lives.
@@ -143,4 +143,70 @@ fn a_time_that_is_far_off_is_not_ticked_for() {
     assert!(stream.reached_upstream());
     host.run_for(Duration::from_millis(500));
     assert_eq!(host.http_calls().len(), 3);
+}
+
+/// The same in a filter that is not told when a configuration goes.
+struct Seldom;
+
+#[legation::filter]
+impl HttpFilter for Seldom {
+    const NAME: &'static str = "seldom";
+    type Config = Config;
+    type Stream = ();
+
+    fn configure(config: Config, host: &mut Configure) -> Result<Self, ConfigErrors> {
+        Polling::configure(config, host).map(|_| Self)
+    }
+
+    fn on_request_headers_at_once(
+        &self,
+        (): &mut (),
+        _: &mut RequestHeaders,
+    ) -> Option<Result<Flow>> {
+        Some(Ok(Flow::Continue))
+    }
+
+    async fn on_request_headers(&self, (): &mut (), _: &mut RequestHeaders) -> Result<Flow> {
+        Ok(Flow::Continue)
+    }
+}
+
+#[test]
+fn another_configuration_ticks_when_the_one_that_did_is_gone_untold() {
+    for newest in [true, false] {
+        let host = Host::<Seldom>::configure(json!({ "path": "/first" })).unwrap();
+        host.set_cluster("idp", |_: &_| {
+            Callout::answer(Response::ok()).after(Duration::from_millis(1))
+        });
+        let first = host.root();
+        let second = host.load(json!({ "path": "/second" })).unwrap();
+        host.run_for(Duration::from_secs(3));
+        let (gone, left) = if newest {
+            (second, "/first")
+        } else {
+            (first, "/second")
+        };
+
+        host.unload(gone);
+
+        host.run_for(Duration::from_secs(2));
+        let before = host.http_calls().len();
+        host.run_for(Duration::from_secs(10));
+        let calls = host.http_calls();
+        let later: Vec<&str> = calls.iter().skip(before).map(HttpCall::path).collect();
+        assert!((8..=10).contains(&later.len()), "{later:?}");
+        assert!(later.iter().all(|path| *path == left), "{later:?}");
+    }
+}
+
+#[test]
+fn configurations_that_wait_for_nothing_near_tick_seldom() {
+    let host = configured("/old");
+    host.load(json!({ "path": "/new" })).unwrap();
+    host.set_cluster("idp", |_: &_| {
+        Callout::answer(Response::ok()).after(Duration::from_millis(1))
+    });
+    host.run_for(Duration::from_secs(2));
+    let ticks = ticks(&host, Duration::from_secs(10));
+    assert!(ticks < 100, "{ticks}");
 }

@@ -33,8 +33,8 @@ pub(super) struct Background {
     /// The time that its next tick is for, in nanoseconds since 1970, if it comes
     /// later than the usual one. Whoever is to be polled sooner hastens it.
     far_off: Cell<Option<u64>>,
-    /// In a tick: the time.
-    now: Cell<Option<u64>>,
+    /// In a tick: whose it is, and the time.
+    tick: Cell<Option<(u32, u64)>>,
     /// The configuration whose next tick comes sooner than its period has it,
     /// to be in time again.
     hastened: Cell<Option<u32>>,
@@ -112,7 +112,7 @@ impl<F: HttpFilter> Runtime<F> {
             self.background.expect(root, period, now);
         }
         if self.reactor.needs_ticks() {
-            self.set_ticking(root);
+            self.begin_ticking(root);
         }
     }
 
@@ -166,7 +166,7 @@ impl<F: HttpFilter> Runtime<F> {
                 log::error!("the host does not tell the time; nobody's time comes");
                 return;
             };
-            self.background.now.set(Some(now));
+            self.background.tick.set(Some((root, now)));
             self.reactor.fire(now);
             if F::CALLBACKS.contains(Callbacks::TICK)
                 && let Some(period) = self.tick_period(root)
@@ -272,17 +272,15 @@ impl<F: HttpFilter> Runtime<F> {
         if self.polling.get() > 0 {
             return;
         }
-        let now = self.background.now.take();
+        let tick = self.background.tick.take();
         match self.background.ticking.get() {
             None if self.reactor.needs_ticks() => {
                 let root = match self.contexts.try_borrow() {
                     Ok(contexts) => contexts.first_root(),
                     Err(_) => return,
                 };
-                if let Some(root) = root
-                    && self.puts_in_effect(root)
-                {
-                    self.set_ticking(root);
+                if let Some(root) = root {
+                    self.begin_ticking(root);
                 }
             }
             Some(root) if !self.reactor.needs_ticks() => {
@@ -296,17 +294,63 @@ impl<F: HttpFilter> Runtime<F> {
                     self.set_ticking(root);
                 }
             }
-            Some(root) => {
-                if let Some(now) = now {
-                    self.slow_down(root, now);
-                } else if let Some(far_off) = self.background.far_off.get()
-                    && self.reactor.needs_ticks_before(far_off)
+            Some(ticking) => match tick {
+                Some((root, now)) if root == ticking => self.slow_down(root, now),
+                Some((root, now)) => self.watch(root, ticking, now),
+                None => {
+                    if let Some(far_off) = self.background.far_off.get()
+                        && self.reactor.needs_ticks_before(far_off)
+                        && self.puts_in_effect(ticking)
+                    {
+                        self.set_ticking(ticking);
+                    }
+                }
+            },
+            // It has ticked for nobody.
+            None => {
+                if let Some((root, _)) = tick
+                    && self.tick_period(root).is_none()
                     && self.puts_in_effect(root)
                 {
-                    self.set_ticking(root);
+                    let _ = abi::set_tick_period(0);
                 }
             }
-            None => {}
+        }
+    }
+
+    /// Has one configuration tick for all. Where nobody tells when it goes, the others
+    /// watch it.
+    fn begin_ticking(&self, root: u32) {
+        if !Self::TOLD_OF_ENDS && self.background.ticking.get().is_none() {
+            let others = match self.contexts.try_borrow() {
+                Ok(contexts) => contexts.other_roots(root),
+                Err(_) => Vec::new(),
+            };
+            for other in others {
+                if self.tick_period(other).is_none() && self.puts_in_effect(other) {
+                    let _ = abi::set_tick_period(LONGEST_PERIOD);
+                }
+            }
+        }
+        if self.puts_in_effect(root) {
+            self.set_ticking(root);
+        }
+    }
+
+    /// After a tick of another configuration than the one that ticks for all: its ticks
+    /// are to see whether that is still there, for nobody may tell when it goes.
+    fn watch(&self, root: u32, ticking: u32, now: u64) {
+        if !self.puts_in_effect(ticking) {
+            self.background.ticking.set(Some(root));
+            if self.puts_in_effect(root) {
+                self.set_ticking(root);
+            }
+            return;
+        }
+        let own = self.tick_period(root);
+        let own = own.map_or(u32::MAX, |own| self.background.until_tick(root, own, now));
+        if self.puts_in_effect(root) {
+            let _ = abi::set_tick_period(own.min(LONGEST_PERIOD));
         }
     }
 
