@@ -148,24 +148,27 @@ fn native_filter(algorithm: &str, cache: Cache) -> Filter {
     native(
         "envoy.filters.http.jwt_authn",
         "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
-        match cache {
-            Cache::On => config(algorithm, Some(CACHED)),
-            Cache::Usual | Cache::Off => config(algorithm, None),
-        },
+        config(
+            algorithm,
+            &json!({ "prefix": "/" }),
+            matches!(cache, Cache::On).then_some(CACHED),
+        ),
     )
 }
 
 fn own_filter(algorithm: &str, cache: Cache) -> Filter {
-    wasm(Module::Built("jwt-auth")).configured(match cache {
-        Cache::Usual => config(algorithm, None),
-        Cache::On => config(algorithm, Some(CACHED)),
-        Cache::Off => config(algorithm, Some(0)),
-    })
+    let size = match cache {
+        Cache::Usual => None,
+        Cache::On => Some(CACHED),
+        Cache::Off => Some(0),
+    };
+    let matching = json!({ "path": { "prefix": "/" } });
+    wasm(Module::Built("jwt-auth")).configured(config(algorithm, &matching, size))
 }
 
 /// The same for both: a provider with one key, for every request. Without a size of its cache, Envoy's own
 /// has none, and jwt-auth has one.
-fn config(algorithm: &str, cache_size: Option<usize>) -> Value {
+fn config(algorithm: &str, matching: &Value, cache_size: Option<usize>) -> Value {
     let keys = jwks(&[&key(algorithm)]).to_string();
     let mut provider = json!({
         "issuer": ISSUER,
@@ -177,6 +180,6 @@ fn config(algorithm: &str, cache_size: Option<usize>) -> Value {
     }
     json!({
         "providers": { "shop": provider },
-        "rules": [{ "match": { "prefix": "/" }, "requires": { "provider_name": "shop" } }],
+        "rules": [{ "match": matching, "requires": { "provider_name": "shop" } }],
     })
 }
