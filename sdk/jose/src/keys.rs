@@ -204,31 +204,37 @@ impl KeySource {
     /// nothing is waited for: one host call for the time, and one for the counter.
     pub async fn get_newer(&self, kid: Option<&str>, than: u64) -> Result<Rc<KeySet>, KeysError> {
         let inner = &*self.0;
-        let keys = self.get().await?;
-        if inner.has_newer(kid, than) {
-            return Ok(keys);
+        let mut keys = self.get().await?;
+        // A fetch that was under way already may bring other keys, and not yet this one:
+        // then it is worth another.
+        for _ in 0..2 {
+            if inner.has_newer(kid, than) {
+                return Ok(keys);
+            }
+            let Some(now) = now() else {
+                return Ok(keys);
+            };
+            if now < inner.limited_until.get() || inner.news.waiting() >= MAX_WAITING {
+                inner.statistics.limited();
+                return Ok(keys);
+            }
+            if inner.asked.get().is_none() {
+                inner.asked.set(Some(now));
+            }
+            let generation = inner.generation.get();
+            let timeout = inner.schedule.fetch_timeout.saturating_mul(2);
+            inner
+                .wait(timeout.saturating_add(MARGIN), || {
+                    let settled = inner.asked.get().is_none_or(|asked| asked > now);
+                    settled || inner.has_newer(kid, than)
+                })
+                .await;
+            keys = inner.current().ok_or(inner.missing.get())?;
+            if inner.generation.get() == generation {
+                break;
+            }
         }
-        let Some(now) = now() else {
-            return Ok(keys);
-        };
-        if now < inner.limited_until.get() || inner.news.waiting() >= MAX_WAITING {
-            inner.statistics.limited();
-            return Ok(keys);
-        }
-        if inner.asked.get().is_none() {
-            inner.asked.set(Some(now));
-        }
-        let longest = inner
-            .schedule
-            .fetch_timeout
-            .saturating_mul(2)
-            .saturating_add(MARGIN);
-        inner
-            .wait(longest, || {
-                inner.has_newer(kid, than) || inner.asked.get().is_none_or(|asked| asked > now)
-            })
-            .await;
-        inner.current().ok_or(inner.missing.get())
+        Ok(keys)
     }
 }
 
@@ -240,7 +246,11 @@ impl Inner {
     /// Has these be the keys from here on.
     fn set(&self, keys: Result<KeySet, KeysError>) {
         let keys = match keys {
-            Ok(keys) => Some(Rc::new(keys)),
+            Ok(keys) => {
+                // Whoever asked looks whether these will do.
+                self.asked.set(None);
+                Some(Rc::new(keys))
+            }
             Err(missing) => {
                 self.missing.set(missing);
                 None

@@ -125,3 +125,18 @@ fn the_same_keys_again_are_no_news() {
     assert_eq!(world.ask("/newer"), "200 one");
     assert_eq!(world.counted("unknown_key_limited"), 1);
 }
+
+#[test]
+fn who_is_served_by_a_fetch_under_way_has_no_other() {
+    let world =
+        World::ready(json!({ "cache_duration": "10s", "unknown_key_refetch_interval": "0.01s" }));
+    world.answers_after(SECOND, |_| keys(&["one", "two"]).into());
+    while world.fetches() < 2 {
+        world.pass(10 * MS);
+    }
+
+    assert_eq!(world.ask("/newer/two"), "200 one two");
+
+    world.pass(2 * SECOND);
+    assert_eq!(world.fetches(), 2);
+}
