@@ -372,3 +372,73 @@ impl FromIterator<usize> for Lengths {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    fn text(bytes: Option<Vec<u8>>) -> Option<String> {
+        bytes.map(|bytes| String::from_utf8(bytes).unwrap())
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn parameters_are_taken_out_of_a_path_and_nothing_else_changes() {
+        for (path, expected) in [
+            ("/a?t=1", Some("/a")),
+            ("/a?t=1&b=2", Some("/a?b=2")),
+            ("/a?b=2&t=1", Some("/a?b=2")),
+            ("/a?b=%2f&t=1&c&t=2&&d=+", Some("/a?b=%2f&c&&d=+")),
+            ("/a?%74=1", Some("/a")),
+            ("/a?t", Some("/a")),
+            ("/a?t=1#t=2", Some("/a#t=2")),
+            ("/a?T=1&tt=2", None),
+            ("/a#?t=1", None),
+            ("/t=1", None),
+            ("", None),
+        ] {
+            let without = text(path_without(path.as_bytes(), &["t"]));
+            assert_eq!(without.as_deref(), expected, "{path}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn cookies_are_taken_out_of_their_header() {
+        for (header, expected) in [
+            ("s=1", Some("")),
+            ("a=1; s=1", Some("a=1")),
+            ("s=1; a=1;s=2;b", Some("a=1; b")),
+            (" s = 1 ;;a=1", Some("a=1")),
+            ("S=1; ss=2; as=3", None),
+            ("", None),
+        ] {
+            let without = text(cookies_without(header.as_bytes(), &["s"]));
+            assert_eq!(without.as_deref(), expected, "{header}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_prefix_stands_at_the_start() {
+        let after = |value: &'static str, ignore_case| {
+            let rest = after(value.as_bytes(), "DPoP ", ignore_case)?;
+            Some(std::str::from_utf8(rest).unwrap())
+        };
+        assert_eq!(after("DPoP a", false), Some("a"));
+        assert_eq!(after("dpop a", true), Some("a"));
+        assert_eq!(after("dpop a", false), None);
+        assert_eq!(after("x DPoP a", true), None);
+        assert_eq!(after("DPoP", true), None);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn lengths_tell_most_names_apart_and_none_wrongly() {
+        let lengths: Lengths = [3, 13, 200].into_iter().collect();
+        for length in [3, 13, 200, 63, 1_000] {
+            assert!(lengths.contains(length), "{length}");
+        }
+        for length in [0, 1, 12, 14, 62] {
+            assert!(!lengths.contains(length), "{length}");
+        }
+    }
+}

@@ -11,6 +11,7 @@
 //! - `filter`: when each of these happens.
 //!
 //! ```
+//! # use legation_testing as _;
 //! use legation::HttpFilter;
 //! use legation::config::{self, ConfigErrors};
 //! use jwt_auth::JwtAuth;

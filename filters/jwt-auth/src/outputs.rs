@@ -145,3 +145,43 @@ fn decimal(number: &Number) -> String {
         _ => number.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_claim_is_written_as_what_it_is() {
+        for (claim, expected) in [
+            (json!("text"), Some("text")),
+            (json!("\u{e4} b"), Some("\u{e4} b")),
+            (json!(""), None),
+            (json!("a\r\nb"), None),
+            (json!("a\u{0}"), None),
+            (json!(7), Some("7")),
+            (json!(-7), Some("-7")),
+            (json!(7.0), Some("7")),
+            (json!(-0.5), Some("-0.5")),
+            (json!(u64::MAX), Some("18446744073709551615")),
+            (json!(1e300), Some("1e+300")),
+            (json!(true), Some("true")),
+            (json!(null), None),
+            (json!({"a": 1}), None),
+            (json!([]), None),
+            (json!(["a"]), Some("a")),
+            (json!(["a", 1, false]), Some("a,1,false")),
+            (json!(["a", "b,c"]), None),
+            (json!(["a", null]), None),
+            (json!(["a", ["b"]]), None),
+        ] {
+            assert_eq!(text(&claim, ",").as_deref(), expected, "{claim}");
+        }
+        assert_eq!(
+            text(&json!(["a", "b,c"]), " | ").as_deref(),
+            Some("a | b,c")
+        );
+    }
+}

@@ -310,3 +310,6 @@ fn look_at_all<T: Tokens>(allow_failed: bool, tokens: &mut T, passed: &mut Passe
     }
     Ok(Ok(()))
 }
+
+#[cfg(test)]
+mod tests;
