@@ -107,19 +107,24 @@ fn check_rule(rule: Rule, at: ValuePointerRef<'_>) -> Result<Rule, ConfigErrors>
         let problem = format!("only one of these may be given: {}", given.join(", "));
         return Err(ConfigErrors::at(at, problem));
     }
-    let verifies = match (&rule.requires.0, &rule.requirement_name.0) {
-        (Some(requires), _) => requires.verifies(),
-        (None, name) => name.is_some(),
-    };
-    if let (Some(field), false) = (rule.demands().first(), verifies) {
-        let problem = Problem::new("the rule verifies no token that could have it")
-            .help("have a provider verify tokens by `requires`, or leave this out");
-        return Err(ConfigErrors::at(at.push_key(field), problem));
-    }
     Ok(rule)
 }
 
 impl Rule {
+    /// Whether a request may pass of which no token was verified. A requirement
+    /// that is not there has an error of its own.
+    fn lets_in_without_tokens(&self, config: &Config) -> bool {
+        match (&self.requires.0, &self.requirement_name.0) {
+            (Some(requires), _) => requires.lets_in_without_tokens(),
+            (None, None) => true,
+            (None, Some(name)) => {
+                let mut map = config.requirement_map.iter();
+                map.find(|(own, _)| own == name)
+                    .is_some_and(|(_, requires)| requires.lets_in_without_tokens())
+            }
+        }
+    }
+
     /// What it demands of tokens beyond what is required: the fields that do.
     fn demands(&self) -> Vec<&'static str> {
         [
@@ -185,6 +190,12 @@ fn check_rules(config: &Config, list: ValuePointerRef<'_>, errors: &mut Option<C
                 errors,
                 unknown("requirement", "requirement_map", name, names, at),
             );
+        }
+        if let (Some(field), true) = (rule.demands().first(), rule.lets_in_without_tokens(config)) {
+            let problem = Problem::new("the rule lets in requests without a verified token").help(
+                "it would not go for them: have a provider's tokens required, or demand this of a provider, where it goes for all of its tokens",
+            );
+            ConfigErrors::add(errors, ConfigErrors::at(at.push_key(field), problem));
         }
         if let Some(earlier) = ended_by {
             let problem = Problem::new("the rule is never reached").help(format!(

@@ -67,7 +67,7 @@ fn configurations() -> [Value; 4] {
                 {"match": {"percentage": 50}, "requires": {"allow_missing_or_failed": {}}},
                 {"match": {"path": {"prefix": "/b"}}, "requires": {"extract_only_without_validation": {}}},
                 {"match": {"path": {"prefix": "/c"}}, "disabled": true},
-                {"requires": {"allow_missing": {}}, "required_authentication": {"max_age": "60s"}}
+                {"requires": {"provider_name": "a"}, "required_authentication": {"max_age": "60s"}}
             ]
         }),
         json!({

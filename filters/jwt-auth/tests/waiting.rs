@@ -1,4 +1,5 @@
-//! Requests that wait: for keys, and for what an issuer says of their tokens.
+//! Requests that wait: for keys, and for what an issuer says of their tokens; and
+//! tokens that are bound to who may send them.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -12,7 +13,7 @@ mod support;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use jwt_auth::JwtAuth;
 use legation_testing::{Callout, Exchange, Host, Request, Response};
@@ -23,6 +24,10 @@ use support::{FAR, ISSUER};
 const JWK: &str = include_str!("support/p256.jwk.json");
 const TOKEN: &str = include_str!("support/p256.token");
 const BOUND: &str = include_str!("support/p256.bound.token");
+/// A token bound to that key, and a proof of its holder for `/orders` at this time.
+const KEY_BOUND: &str = include_str!("support/p256.dpop.token");
+const PROOF: &str = include_str!("support/p256.dpop.proof");
+const PROOF_TIME: u64 = 1_900_000_000;
 /// SHA-256 of the certificate that [`BOUND`] is bound to.
 const DIGEST: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
@@ -258,4 +263,40 @@ fn a_bound_token_comes_with_its_certificate() {
             assert_eq!(send(&host, BOUND).status(), status, "{digest:?}");
         }
     }
+}
+
+#[test]
+fn a_token_bound_to_a_key_comes_with_a_proof_that_is_good_once() {
+    let local = json!({
+        "providers": {"a": {"issuer": ISSUER, "local_jwks": {"inline_string": keys("e")}}},
+        "rules": [{"requires": {"provider_name": "a"}}]
+    });
+    let host = Host::<JwtAuth>::new();
+    host.set_time(UNIX_EPOCH + Duration::from_secs(PROOF_TIME));
+    host.load(local).unwrap();
+    let send = |path: &str, scheme: &str, proofs: usize| {
+        let authorization = format!("{scheme} {}", KEY_BOUND.trim());
+        let request = Request::get(path).header("authorization", authorization);
+        let proofs = (0..proofs).map(|_| ("dpop", PROOF.trim()));
+        let exchange = host.exchange(request.headers(proofs)).run();
+        let challenge = exchange.response().header("www-authenticate");
+        (exchange.status(), challenge.unwrap_or("").to_owned())
+    };
+
+    let (status, challenge) = send("/orders", "Bearer", 1);
+    assert_eq!(status, 401);
+    assert!(challenge.starts_with("DPoP "), "{challenge}");
+    for (path, proofs, error) in [
+        ("/orders", 0, "invalid_dpop_proof"),
+        ("/orders", 2, "invalid_dpop_proof"),
+        ("/other", 1, "invalid_dpop_proof"),
+    ] {
+        let (status, challenge) = send(path, "DPoP", proofs);
+        assert_eq!(status, 401, "{path} {proofs}");
+        assert!(challenge.contains(error), "{challenge}");
+    }
+    assert_eq!(send("/orders?a=1", "DPoP", 1).0, 200);
+    let (status, challenge) = send("/orders", "DPoP", 1);
+    assert_eq!(status, 401);
+    assert!(challenge.contains("used before"), "{challenge}");
 }

@@ -81,13 +81,10 @@ impl Deserr<ConfigErrors> for Requires {
 type Named<'a> = dyn FnMut(&str, ValuePointerRef<'_>) + 'a;
 
 impl Requires {
-    /// Whether it has any token verified.
-    pub(super) fn verifies(&self) -> bool {
-        let extracts =
-            |requirement: &Requirement| matches!(requirement, Requirement::ExtractOnly(_));
-        self.0
-            .as_ref()
-            .is_some_and(|requirement| !extracts(requirement))
+    /// Whether a request may pass of which no token was verified.
+    pub(super) fn lets_in_without_tokens(&self) -> bool {
+        let requirement = self.0.as_ref();
+        requirement.is_none_or(Requirement::lets_in_without_tokens)
     }
 
     /// Goes through the providers it names.
@@ -99,6 +96,21 @@ impl Requires {
 }
 
 impl Requirement {
+    fn lets_in_without_tokens(&self) -> bool {
+        match self {
+            Self::ProviderName(_) | Self::ProviderAndAudiences(_) => false,
+            Self::RequiresAny(list) => {
+                let mut of = list.requirements.iter();
+                of.any(Self::lets_in_without_tokens)
+            }
+            Self::RequiresAll(list) => {
+                let mut of = list.requirements.iter();
+                of.all(Self::lets_in_without_tokens)
+            }
+            Self::AllowMissing(_) | Self::AllowMissingOrFailed(_) | Self::ExtractOnly(_) => true,
+        }
+    }
+
     fn providers(&self, at: ValuePointerRef<'_>, named: &mut Named<'_>) {
         match self {
             Self::ProviderName(name) => named(name.as_str(), at.push_key("provider_name")),
