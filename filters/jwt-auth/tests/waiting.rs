@@ -300,3 +300,32 @@ fn a_token_bound_to_a_key_comes_with_a_proof_that_is_good_once() {
     assert_eq!(status, 401);
     assert!(challenge.contains("used before"), "{challenge}");
 }
+
+#[test]
+fn a_proof_is_looked_at_once_however_often_its_request_waits() {
+    let host = Host::<JwtAuth>::new();
+    host.set_time(UNIX_EPOCH + Duration::from_secs(PROOF_TIME));
+    host.set_cluster("keys", |_| {
+        let answer = Callout::from(Response::ok().body(keys("e")));
+        answer.after(Duration::from_millis(300))
+    });
+    host.load(json!({
+        "providers": {
+            "a": {"issuer": ISSUER, "local_jwks": {"inline_string": keys("e")}},
+            "b": {
+                "issuer": ISSUER,
+                "remote_jwks": {"http_uri": {"uri": "https://a.example/keys", "cluster": "keys"}},
+                "from_headers": [{"name": "x-b"}]
+            }
+        },
+        "rules": [{"requires": {"requires_all": {"requirements": [{"provider_name": "a"}, {"provider_name": "b"}]}}}]
+    }))
+    .unwrap();
+
+    let request = Request::get("/orders")
+        .header("authorization", format!("DPoP {}", KEY_BOUND.trim()))
+        .header("dpop", PROOF.trim())
+        .header("x-b", TOKEN.trim());
+
+    assert_eq!(host.exchange(request).run().status(), 200);
+}

@@ -141,6 +141,13 @@ fn a_branch_that_fails_leaves_nothing_behind() {
     let gone = || Err(Reason::Missing);
     let requirement = any(vec![all(vec![of(0), of(1)]), of(0)]);
     assert_eq!(look(&requirement, &[Ok(()), gone()]), Ok(vec![0]));
+    let requirement = any(vec![all(vec![of(0), of(1)]), of(2)]);
+    assert_eq!(look(&requirement, &[Ok(()), gone(), Ok(())]).ok(), None);
+    let nested = any(vec![
+        all(vec![Requirement::AllowMissing, of(1)]),
+        Requirement::Nothing,
+    ]);
+    assert_eq!(look(&nested, &[Ok(())]), Ok(vec![]));
     let requirement = any(vec![all(vec![of(0), of(1)]), of(1)]);
     assert_eq!(look(&requirement, &[gone(), gone()]), Err(Reason::Missing));
 }
