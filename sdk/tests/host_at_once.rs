@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test needs has to be there")]
 
+use std::future::poll_fn;
 use std::marker::PhantomData;
+use std::task::Poll;
 use std::time::Duration;
 
 use deserr::Deserr;
@@ -83,7 +85,7 @@ impl<N: Named> HttpFilter for Asked<N> {
         }
         *stream = does;
         match stream.as_slice() {
-            b"wait" | b"wait-and-reply" | b"sleep" | b"buffer" => None,
+            b"wait" | b"wait-and-reply" | b"sleep" | b"buffer" | b"yield" => None,
             b"reply" => Some(Ok(LocalReply::new(403).into())),
             b"fail" => Some(Err(Error::other("asked to fail"))),
             b"finish" => Some(Ok(Flow::Finish)),
@@ -104,6 +106,18 @@ impl<N: Named> HttpFilter for Asked<N> {
         match does.as_str() {
             "sleep" => {
                 sleep(Duration::from_millis(15)).await?;
+                return Ok(Flow::Continue);
+            }
+            "yield" => {
+                let mut yielded = false;
+                poll_fn(|context| {
+                    context.waker().wake_by_ref();
+                    if std::mem::replace(&mut yielded, true) {
+                        return Poll::Ready(());
+                    }
+                    Poll::Pending
+                })
+                .await;
                 return Ok(Flow::Continue);
             }
             "buffer" => {
@@ -172,6 +186,18 @@ fn what_waits_goes_on_with_what_was_read_and_noted() {
     assert_eq!(marks, ["at-once", "wait-204"]);
     assert_eq!(exchange.calls().count("proxy_get_header_map_pairs"), 1);
     assert_eq!(host.counter("first.asked"), 1);
+}
+
+#[test]
+fn what_waits_no_longer_than_its_callback_goes_on_in_it() {
+    let host = Host::<Alone>::configure("{}").unwrap();
+
+    let exchange = host
+        .exchange(Request::get("/").header("x-first", "yield"))
+        .run();
+
+    assert_eq!(exchange.outcome, Outcome::Answered);
+    assert_eq!((host.streams(), host.waiting()), (0, 0));
 }
 
 #[test]

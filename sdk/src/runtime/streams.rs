@@ -170,10 +170,11 @@ impl<F: HttpFilter> Runtime<F> {
         self.run_woken(Some(id));
         self.mind_ticks();
         let answer = self.running.replace(outer).answer;
-        // What ran meanwhile may have refused the stream.
+        // What ran meanwhile may have refused the stream; or ended its callback, and it
+        // is forgotten for having passed.
         let lets = || match self.standing(id) {
             Some(standing) => standing.lets(event.kind.into()),
-            None => Self::passes_unknown(event.kind),
+            None => !Self::TOLD_OF_ENDS,
         };
         if answer == CONTINUE && !lets() {
             return PAUSE;
