@@ -2,16 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test needs has to be there")]
 
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::marker::PhantomData;
-use std::task::Poll;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use deserr::Deserr;
 use http::HeaderName;
 use legation::callout::HttpRequest;
 use legation::clock::sleep;
-use legation::config::ConfigErrors;
+use legation::config::{ConfigErrors, NoConfig};
 use legation::metrics::Counter;
 use legation::{Configure, Error, Flow, HttpFilter, LocalReply, RequestHeaders, Result};
 use legation::{Suite, filters};
@@ -412,4 +414,84 @@ fn a_stream_that_waits_for_a_time_finds_another_configuration_to_tick() {
     assert!(stream.reached_upstream());
     drop(stream);
     assert_eq!(host.waiting(), 0);
+}
+
+/// Whoever waits for something in the module itself, and who does it.
+#[derive(Default)]
+struct Help {
+    asked: Cell<bool>,
+    given: Cell<bool>,
+    wakers: RefCell<Vec<Waker>>,
+}
+
+impl Help {
+    fn set(&self, what: &Cell<bool>) {
+        what.set(true);
+        for waker in self.wakers.take() {
+            waker.wake();
+        }
+    }
+
+    async fn until(&self, what: &Cell<bool>) {
+        poll_fn(|context| {
+            if what.get() {
+                return Poll::Ready(());
+            }
+            self.wakers.borrow_mut().push(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+/// Has each request wait for a future in the background, which is quick.
+struct Helped(Rc<Help>);
+
+#[legation::filter]
+impl HttpFilter for Helped {
+    const NAME: &'static str = "helped";
+    type Config = NoConfig;
+    type Stream = ();
+
+    fn configure(_: NoConfig, _: &mut Configure) -> Result<Self, ConfigErrors> {
+        let help = Rc::new(Help::default());
+        let helper = Rc::clone(&help);
+        let spawned = legation::spawn(async move {
+            loop {
+                helper.until(&helper.asked).await;
+                helper.asked.set(false);
+                helper.set(&helper.given);
+            }
+        });
+        spawned.map_err(|error| ConfigErrors::of_document(error.to_string()))?;
+        Ok(Self(help))
+    }
+
+    fn on_request_headers_at_once(
+        &self,
+        (): &mut (),
+        _: &mut RequestHeaders,
+    ) -> Option<Result<Flow>> {
+        None
+    }
+
+    async fn on_request_headers(&self, (): &mut (), _: &mut RequestHeaders) -> Result<Flow> {
+        let help = &self.0;
+        help.given.set(false);
+        help.set(&help.asked);
+        help.until(&help.given).await;
+        Ok(Flow::Finish)
+    }
+}
+
+#[test]
+fn what_is_done_in_the_background_before_the_callback_is_over_lets_the_request_go_on() {
+    let host = Host::<Helped>::configure("").unwrap();
+    host.tick();
+    for _ in 0..2 {
+        let exchange = host.exchange(Request::get("/")).run();
+        assert_eq!(exchange.outcome, Outcome::Answered);
+        assert_eq!(exchange.status(), 200);
+    }
+    assert_eq!(host.streams(), 0);
 }

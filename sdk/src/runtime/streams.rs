@@ -170,11 +170,10 @@ impl<F: HttpFilter> Runtime<F> {
         self.run_woken(Some(id));
         self.mind_ticks();
         let answer = self.running.replace(outer).answer;
-        // What ran meanwhile may have refused the stream; or ended its callback, and it
-        // is forgotten for having passed.
+        // What ran meanwhile may have refused the stream.
         let lets = || match self.standing(id) {
             Some(standing) => standing.lets(event.kind.into()),
-            None => !Self::TOLD_OF_ENDS,
+            None => Self::passes_unknown(event.kind),
         };
         if answer == CONTINUE && !lets() {
             return PAUSE;
@@ -520,7 +519,11 @@ impl<F: HttpFilter> Runtime<F> {
             Err(_) => None,
         };
         self.polled(id, kind, task, polled, later.unwrap_or_default());
-        self.forget_if_over(id);
+        // The stream whose callback runs is looked at once more when that is over.
+        let is_awaited = |(own, _)| own == id;
+        if !self.running.get().awaited.is_some_and(is_awaited) {
+            self.forget_if_over(id);
+        }
     }
 
     /// Has host calls be about a context, if the host has it.
