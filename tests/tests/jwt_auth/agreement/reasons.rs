@@ -67,8 +67,10 @@ reasons! {
         "What it gave stays. Envoy takes the first one's headers away again.";
     PARAMETERS: "parameters beside a token that is taken out",
         "What stays is as it was sent. Envoy decodes and sorts it: a space, escaped, breaks the request line.";
-    PATHS: "a path with `..`, `//` or needless escapes, where `normalize_path` is off",
-        "Rules see paths in one normal form, as servers do.";
+    PATHS: "a path that servers read in several ways (`..`, `//`, `%2F`, `;`), where `normalize_path` is off",
+        "It passes where it would under every reading (CVE-2026-73511, CVE-2026-73551). Envoy takes it as it was sent.";
+    ESCAPED_LETTER: "a letter or digit that is escaped in a path, where `normalize_path` is off",
+        "`%68` is `h` (RFC 3986, section 6.2.2.2).";
     QUERY: "a rule on a parameter that is escaped or sent twice",
         "Parameters are compared decoded, each of its values.";
     AUDIENCE: "an audience with or without a scheme or a slash at its end",
