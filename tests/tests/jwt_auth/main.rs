@@ -1,6 +1,8 @@
 //! jwt-auth, as Envoy runs it: beside Envoy's own `jwt_authn`, and against those who try to get past.
 
 mod agreement;
+mod attacks;
+mod key_servers;
 mod minter;
 
 use legation_tests::{Request, wasm_filter};
