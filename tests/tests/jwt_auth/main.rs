@@ -4,6 +4,7 @@ mod agreement;
 mod attacks;
 mod key_servers;
 mod minter;
+mod observed;
 
 use legation_tests::{Request, wasm_filter};
 use serde_json::{Value, json};
