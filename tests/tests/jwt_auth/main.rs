@@ -5,6 +5,8 @@ mod attacks;
 mod key_servers;
 mod minter;
 mod observed;
+mod possession;
+mod tls;
 
 use legation_tests::{Request, wasm_filter};
 use serde_json::{Value, json};
