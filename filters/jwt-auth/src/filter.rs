@@ -53,7 +53,8 @@ pub struct JwtAuth {
     bypass_cors_preflight: bool,
     strip_failure_response: bool,
     realm: Option<Box<str>>,
-    tick: Cell<SystemTime>,
+    /// The time of the last tick, if the host told it.
+    tick: Cell<Option<SystemTime>>,
 }
 
 /// What is noted of a request that has to wait: the rules it falls under, and what
@@ -110,7 +111,7 @@ impl HttpFilter for JwtAuth {
             bypass_cors_preflight: config.bypass_cors_preflight,
             strip_failure_response: config.strip_failure_response,
             realm: config.realm.0.map(|realm| realm.as_str().into()),
-            tick: Cell::new(clock::now().map_err(|error| unusable(&error))?),
+            tick: Cell::new(clock::now().ok()),
         })
     }
 
@@ -133,9 +134,7 @@ impl HttpFilter for JwtAuth {
 
     fn on_tick(&self) {
         self.counts.flush();
-        if let Ok(now) = clock::now() {
-            self.tick.set(now);
-        }
+        self.tick.set(clock::now().ok());
     }
 }
 

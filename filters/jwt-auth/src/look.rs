@@ -27,8 +27,8 @@ pub(crate) struct Desk<'a> {
     pub(crate) locations: &'a Locations,
     pub(crate) fingerprints: &'a Fingerprints,
     pub(crate) counts: &'a Counts,
-    /// The time that the last tick left behind.
-    pub(crate) tick: SystemTime,
+    /// The time that the last tick left behind, if it did.
+    pub(crate) tick: Option<SystemTime>,
 }
 
 /// What has to be found out before it is known whether a token is accepted.

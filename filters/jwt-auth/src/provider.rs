@@ -224,10 +224,11 @@ impl Provider {
         &self,
         accepted: &Accepted,
         audiences: Option<&[Box<str>]>,
-        tick: SystemTime,
+        tick: Option<SystemTime>,
         now: impl Fn() -> Result<SystemTime, E>,
     ) -> Result<Result<(), Reason>, E> {
-        if !accepted.is_surely_in_time(&self.validation, tick)
+        let in_time = |tick| accepted.is_surely_in_time(&self.validation, tick);
+        if !tick.is_some_and(in_time)
             && let Err(error) = accepted.check_time(&self.validation, now()?)
         {
             return Ok(Err(error.into()));
@@ -235,12 +236,10 @@ impl Provider {
         if !accepted.is_for(audiences.unwrap_or(&self.audiences)) {
             return Ok(Err(Reason::Claim(ClaimError::Audience)));
         }
-        let now = if self.demands.depend_on_time() {
-            now()?
-        } else {
-            tick
-        };
-        Ok(self.check_demands(accepted, now))
+        if self.demands.depend_on_time() {
+            return Ok(self.check_demands(accepted, now()?));
+        }
+        Ok(accepted.lacks.map_or(Ok(()), |lacks| Err(lacks.into())))
     }
 
     /// Whether a token says what is demanded beyond its being good.
