@@ -142,3 +142,19 @@ fn counting_costs_a_request_nothing() {
     assert_eq!(host.counter("jwt_auth.allowed"), 1_000);
     assert_eq!(host.counter("jwt_auth.jwt_cache_hit"), 999);
 }
+
+#[test]
+fn in_a_suite_a_token_seen_before_costs_the_same() {
+    type Suite = legation::Suite<legation::filters![JwtAuth]>;
+
+    let suite = json!({"filters": [{"name": "jwt-auth", "config": configuration(&json!({}))}]});
+    let host = Host::<Suite>::configure(suite).unwrap();
+    host.exchange(with_token()).run();
+    host.exchange(with_token()).run();
+
+    let exchange = host.exchange(with_token()).run();
+
+    assert_eq!(exchange.calls().names(), [GET_MAP, REMOVE]);
+    let allocations = exchange.allocations_in(Callback::RequestHeaders);
+    assert_eq!(allocations.answers, 1, "{allocations:?}");
+}
