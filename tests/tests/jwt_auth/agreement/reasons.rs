@@ -65,6 +65,10 @@ reasons! {
         "All tokens that are found must be good. Envoy lets the last one decide.";
     TWICE: "a token that two requirements ask for",
         "What it gave stays. Envoy takes the first one's headers away again.";
+    EXTRACTED: "a token under `extract_only_without_validation`",
+        "What was not verified is marked as such. Envoy 1.40 verifies all the same; versions after it do as is done here.";
+    FORGED_MARK: "`x-jwt-signature-verified` from a client",
+        "Trusted headers come from nowhere else.";
     PARAMETERS: "parameters beside a token that is taken out",
         "What stays is as it was sent. Envoy decodes and sorts it: a space, escaped, breaks the request line.";
     PATHS: "a path that servers read in several ways (`..`, `//`, `%2F`, `;`), where `normalize_path` is off",

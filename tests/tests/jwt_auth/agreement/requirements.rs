@@ -5,7 +5,7 @@ use legation_tests::Request;
 use legation_tests::jwt::{Claims, Key, jwks};
 use serde_json::{Value, json};
 
-use super::reasons::{ONE_BAD, TWICE};
+use super::reasons::{EXTRACTED, FORGED_MARK, ONE_BAD, TWICE};
 use super::{Case, Group, case};
 use crate::local;
 
@@ -170,6 +170,12 @@ fn of(path: &str, name: &str, expected: &str) -> Vec<Case> {
             _ => case.both(403),
         };
         cases.push(match (name, carried.name) {
+            ("extracted", carried) if !["no token", "garbage and b"].contains(&carried) => case
+                .differs(
+                    "verifies it, and marks it where that fails",
+                    "does not verify it, and marks it",
+                    EXTRACTED,
+                ),
             ("nothing", "a and a bad b") => case.but(401, ONE_BAD),
             ("(a or b) and (b or nothing)", "b" | "a bad a and b" | "garbage and b") => {
                 case.differs("no payload header", "the payload header", TWICE)
@@ -178,6 +184,44 @@ fn of(path: &str, name: &str, expected: &str) -> Vec<Case> {
         });
     }
     cases
+}
+
+/// What tokens say, passed on and not verified.
+pub(super) fn extracted() -> Group {
+    let provider = |issuer: &str, key: &Key, header: &str| {
+        json!({
+            "issuer": issuer,
+            "local_jwks": local(&jwks(&[key])),
+            "from_headers": [{"name": header}],
+            "forward_payload_header": format!("{header}-payload"),
+            "claim_to_headers": [{"header_name": format!("{header}-sub"), "claim_name": "sub"}],
+        })
+    };
+    let configuration = json!({
+        "providers": {
+            "a": provider(A, &key_a(), "x-a"),
+            "b": provider(B, &key_b(), "x-b"),
+        },
+        "rules": [{
+            "match": {"prefix": "/extract"},
+            "requires": {"extract_only_without_validation": {}},
+        }],
+    });
+    let mut cases = of("/extract", "extracted", "................");
+    let forged = Request::get("/extract")
+        .header("x-jwt-signature-verified", "true")
+        .header("x-a-sub", "admin");
+    cases.push(
+        case("extracted; all headers forged", forged)
+            .both(200)
+            .differs("passes it on", "strips it", FORGED_MARK),
+    );
+    Group::new(configuration, cases)
+}
+
+#[test]
+fn what_is_extracted_without_being_verified() -> Result<()> {
+    extracted().run()
 }
 
 #[test]

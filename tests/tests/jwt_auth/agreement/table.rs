@@ -22,6 +22,7 @@ fn groups() -> Vec<Group> {
         claims::group(),
         places::group(),
         requirements::group(),
+        requirements::extracted(),
         outputs::group(),
         paths::protected(),
         paths::opened(),
