@@ -5,9 +5,10 @@
 //! to make a suite of other filters.
 
 use header_tag::HeaderTag;
+use jwt_auth::JwtAuth;
 use legation::filters;
 
 /// The filters there are.
-pub type Suite = legation::Suite<filters![HeaderTag]>;
+pub type Suite = legation::Suite<filters![HeaderTag, JwtAuth]>;
 
 legation::register!(Suite);
