@@ -2,10 +2,12 @@
 
 mod agreement;
 mod attacks;
+mod idp;
 mod key_servers;
 mod minter;
 mod observed;
 mod possession;
+mod recipes;
 mod tls;
 
 use legation_tests::{Request, wasm_filter};
