@@ -7,6 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use legation_tests::jwt::{Issuer, Key};
 use legation_tests::{Config, Envoy, envoy_config_dir, module};
 use support::write_stub;
 
@@ -36,6 +37,28 @@ fn with_modules(mut config: Config) -> Result<(tempfile::TempDir, Config)> {
     Ok((folder, config))
 }
 
+/// With an issuer in the place of the examples', if the file has one: it listens here, without TLS.
+fn with_issuer(config: Config) -> Result<(Issuer, Config)> {
+    let issuer = Issuer::start("https://login.example", &[&Key::p256()])?;
+    let mut found = false;
+    let config = config.edit(|root| {
+        let clusters = root["static_resources"]["clusters"].as_array_mut();
+        for cluster in clusters.into_iter().flatten() {
+            if cluster["name"] == "login" {
+                found = true;
+                if let Some(cluster) = cluster.as_object_mut() {
+                    cluster.remove("transport_socket");
+                }
+            }
+        }
+    });
+    let config = match found {
+        true => config.endpoint("login", issuer.address()),
+        false => config,
+    };
+    Ok((issuer, config))
+}
+
 #[test]
 fn envoy_accepts_every_file() -> Result<()> {
     for file in bootstraps()? {
@@ -52,6 +75,7 @@ fn envoy_accepts_every_file() -> Result<()> {
 fn envoy_has_nothing_to_warn_of() -> Result<()> {
     for file in bootstraps()? {
         let (_folder, config) = with_modules(Config::load(&file)?)?;
+        let (_issuer, config) = with_issuer(config)?;
 
         let envoy = Envoy::start(&config.log_level("warning", ""))?;
 
