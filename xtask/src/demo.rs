@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use anstream::println;
 use anyhow::{Context, Result, bail};
+use legation_tests::jwt::jwks;
 use legation_tests::{Config, Reply, Stage, StartError, Upstream};
+use serde_json::Value;
 
 use self::shows::Show;
 use crate::build::{self, Which};
@@ -44,7 +46,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     terminal::heading("Starting Envoy");
     let envoy = legation_tests::envoy_binary()?;
     let version = legation_tests::envoy_version(&envoy)?;
-    let config = Config::file(CHAIN)?;
+    let config = with_key(Config::file(CHAIN)?);
     let filters = config.module_names();
     let stop = Stop::listen()?;
     let wait = Wait::begin(format!(
@@ -73,6 +75,20 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         println!("{DIM}To try more yourself: cargo xtask demo --serve{DIM:#}");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The chain as it stands, but for the issuer's key: with that one nobody can sign.
+fn with_key(config: Config) -> Config {
+    config.edit_plugin("jwt-auth", |plugin| {
+        let text = &mut plugin["configuration"]["value"];
+        let read = serde_json::from_str::<Value>(text.as_str().unwrap_or_default());
+        // What cannot be read, Envoy refuses.
+        if let Ok(mut configuration) = read {
+            let keys = jwks(&[&shows::key()]).to_string();
+            configuration["providers"]["issuer"]["local_jwks"]["inline_string"] = keys.into();
+            *text = configuration.to_string().into();
+        }
+    })
 }
 
 fn start(config: &Config) -> Result<Stage> {

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use legation_tests::jwt::{Claims, Key};
 use legation_tests::{Exchange, Headers, Request};
 
 /// What the upstream of the demo answers beside its body.
@@ -42,8 +43,103 @@ pub(super) enum Promise {
     ComesBackWithout(&'static str),
 }
 
-/// Everything that the demo shows, in the order of the filters' names.
+/// Everything that the demo shows, in the order of the chain.
 pub(super) fn all() -> Vec<Show> {
+    let mut shows = jwt_auth();
+    shows.extend(header_tag());
+    shows
+}
+
+/// The issuer and the audience of the tokens, as the chain's file has them.
+const ISSUER: &str = "https://issuer.example";
+const AUDIENCE: &str = "api";
+
+/// The key that the issuer signs with. It stands in the tests, for all to read: the demo
+/// puts its public half into the place of the one in the file, which nobody can sign
+/// with.
+pub(super) fn key() -> Key {
+    Key::p256().with_id("demo")
+}
+
+fn token() -> Claims {
+    Claims::of(ISSUER).audience(AUDIENCE)
+}
+
+fn with_token(request: Request, claims: &Claims) -> Request {
+    let token = claims.signed_by(&key());
+    request
+        .header("user-agent", "demo")
+        .header("authorization", format!("Bearer {token}"))
+}
+
+fn jwt_auth() -> Vec<Show> {
+    use Promise::{Arrives, ArrivesWithout, NeverArrives, Status};
+    vec![
+        Show {
+            filter: "jwt-auth",
+            title: "A good token lets its bearer in, and goes no further",
+            request: || with_token(Request::get("/api/orders"), &token()),
+            promises: vec![
+                Arrives("x-user", "alice"),
+                ArrivesWithout("authorization"),
+                Status(200),
+            ],
+        },
+        Show {
+            filter: "jwt-auth",
+            title: "Without a token nobody gets in",
+            request: || Request::get("/api/orders").header("user-agent", "demo"),
+            promises: vec![NeverArrives, Status(401)],
+        },
+        Show {
+            filter: "jwt-auth",
+            title: "A token that another key has signed is none",
+            request: || {
+                let forged = token().signed_by(&Key::other_p256().with_id("demo"));
+                Request::get("/api/orders")
+                    .header("user-agent", "demo")
+                    .header("authorization", format!("Bearer {forged}"))
+            },
+            promises: vec![NeverArrives, Status(401)],
+        },
+        Show {
+            filter: "jwt-auth",
+            title: "A token that has run out is none",
+            request: || with_token(Request::get("/api/orders"), &token().expires_in(-3600)),
+            promises: vec![NeverArrives, Status(401)],
+        },
+        Show {
+            filter: "jwt-auth",
+            title: "A good token that may only read does not write",
+            request: || {
+                let reader = token().claim("scope", "read");
+                with_token(Request::post("/api/orders", "one coffee"), &reader)
+            },
+            promises: vec![NeverArrives, Status(403)],
+        },
+        Show {
+            filter: "jwt-auth",
+            title: "One that may write does",
+            request: || {
+                let writer = token().claim("scope", "read write");
+                with_token(Request::post("/api/orders", "one coffee"), &writer)
+            },
+            promises: vec![Arrives("x-user", "alice"), Status(200)],
+        },
+        Show {
+            filter: "jwt-auth",
+            title: "Nobody says by himself who he is",
+            request: || {
+                Request::get("/hello")
+                    .header("user-agent", "demo")
+                    .header("x-user", "admin")
+            },
+            promises: vec![ArrivesWithout("x-user"), Status(200)],
+        },
+    ]
+}
+
+fn header_tag() -> Vec<Show> {
     use Promise::{Arrives, ComesBackWithout, Status};
     vec![
         Show {
