@@ -2,24 +2,30 @@
 //! of each name and value, then names and values, each ended by a NUL byte.
 //! Numbers are 32 bits, little endian.
 
-use std::iter;
 use std::ops::Range;
+use std::slice;
 
 /// Size of a number in the ABI's form.
 const WORD: usize = 4;
 
-/// Headers over one buffer. A fetched map is read where the host put it; the
-/// first change writes down where each header stands.
+/// What the name of a header that was removed begins with: no name does.
+const REMOVED: u8 = 0;
+
+/// Headers over one buffer. A fetched map is read where the host put it, and what is
+/// removed is crossed out there; the first addition writes down where each header stands.
 #[derive(Debug, Default)]
 pub(super) struct Map {
     bytes: Vec<u8>,
-    /// Where each name and value stands, once the map differs from `bytes`.
+    /// Where each name and value stands, once the map has more than `bytes`.
     changed: Option<Vec<Entry>>,
+    /// How many headers were fetched.
+    fetched: usize,
+    /// How many there are.
     count: usize,
 }
 
 #[derive(Debug, Clone)]
-struct Entry {
+pub(super) struct Entry {
     name: Range<usize>,
     value: Range<usize>,
 }
@@ -31,37 +37,26 @@ impl Map {
         if bytes.is_empty() {
             return Some(Self::default());
         }
-        let count = word(&bytes, 0)?;
-        let mut map = Self {
+        let fetched = word(&bytes)?;
+        let map = Self {
+            count: Fetched::of(&bytes, fetched)?.count(),
             bytes,
             changed: None,
-            count,
+            fetched,
         };
-        let mut found = 0_usize;
-        for entry in map.fetched() {
-            map.bytes.get(entry.name)?;
-            map.bytes.get(entry.value)?;
-            found = found.checked_add(1)?;
-        }
-        map.count = found;
-        (found == count).then_some(map)
+        (map.count == fetched).then_some(map)
     }
 
     pub(super) fn len(&self) -> usize {
         self.count
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let (changed, fetched) = match &self.changed {
-            Some(entries) => (Some(entries.iter().cloned()), None),
-            None => (None, Some(self.fetched())),
-        };
-        let entries = changed
-            .into_iter()
-            .flatten()
-            .chain(fetched.into_iter().flatten());
-        entries
-            .filter_map(|entry| Some((self.bytes.get(entry.name)?, self.bytes.get(entry.value)?)))
+    pub(super) fn iter(&self) -> Pairs<'_> {
+        let bytes = &self.bytes;
+        match &self.changed {
+            Some(entries) => Pairs::Changed(bytes, entries.iter()),
+            None => Pairs::Fetched(self.fetched()),
+        }
     }
 
     pub(super) fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
@@ -86,15 +81,29 @@ impl Map {
     }
 
     pub(super) fn remove(&mut self, name: &str) {
-        let mut entries = std::mem::take(self.entries());
-        let bytes = &self.bytes;
-        entries.retain(|entry| {
-            !bytes
-                .get(entry.name.clone())
-                .is_some_and(|own| own.eq_ignore_ascii_case(name.as_bytes()))
-        });
-        self.count = entries.len();
-        self.changed = Some(entries);
+        let is_it = |own: &[u8]| own.eq_ignore_ascii_case(name.as_bytes());
+        if let Some(entries) = &mut self.changed {
+            let bytes = &self.bytes;
+            entries.retain(|entry| !bytes.get(entry.name.clone()).is_some_and(is_it));
+            self.count = entries.len();
+            return;
+        }
+        let mut at = Fetched::start(self.fetched);
+        let mut fetched = self.fetched();
+        let mut found = smallvec::SmallVec::<[usize; 2]>::new();
+        while let Some((own, value)) = fetched.next_of_all() {
+            if is_it(own) {
+                found.push(at);
+            }
+            at = at.saturating_add(own.len()).saturating_add(value.len());
+            at = at.saturating_add(2);
+        }
+        for at in found {
+            if let Some(first) = self.bytes.get_mut(at) {
+                *first = REMOVED;
+                self.count = self.count.saturating_sub(1);
+            }
+        }
     }
 
     /// The map in the ABI's form, or `None` where a size does not fit.
@@ -114,34 +123,26 @@ impl Map {
         Some(out)
     }
 
-    /// The headers as fetched. Ends early where the sizes do not add up.
-    fn fetched(&self) -> impl Iterator<Item = Entry> {
-        let mut sizes = WORD;
-        let mut data = self
-            .count
-            .checked_mul(WORD)
-            .and_then(|size| size.checked_mul(2))
-            .and_then(|size| size.checked_add(WORD))
-            .unwrap_or(usize::MAX);
-        let mut left = self.count;
-        iter::from_fn(move || {
-            left = left.checked_sub(1)?;
-            let name = span(data, word(&self.bytes, sizes)?)?;
-            let value = span(
-                name.end.checked_add(1)?,
-                word(&self.bytes, sizes.checked_add(WORD)?)?,
-            )?;
-            sizes = sizes.checked_add(WORD)?.checked_add(WORD)?;
-            data = value.end.checked_add(1)?;
-            (value.end < self.bytes.len()).then_some(Entry { name, value })
-        })
+    fn fetched(&self) -> Fetched<'_> {
+        Fetched::of(&self.bytes, self.fetched).unwrap_or_default()
     }
 
     fn entries(&mut self) -> &mut Vec<Entry> {
         if self.changed.is_none() {
             // Room for the change, and a few to follow.
             let mut entries = Vec::with_capacity(self.count.saturating_add(4));
-            entries.extend(self.fetched());
+            let mut at = Fetched::start(self.fetched);
+            let mut fetched = self.fetched();
+            while let Some((name, value)) = fetched.next_of_all() {
+                let is_there = name.first() != Some(&REMOVED);
+                let name = at..at.saturating_add(name.len());
+                let start = name.end.saturating_add(1);
+                let value = start..start.saturating_add(value.len());
+                at = value.end.saturating_add(1);
+                if is_there {
+                    entries.push(Entry { name, value });
+                }
+            }
             self.changed = Some(entries);
         }
         self.changed.get_or_insert_with(Vec::new)
@@ -154,13 +155,83 @@ impl Map {
     }
 }
 
-fn word(bytes: &[u8], at: usize) -> Option<usize> {
-    let word = bytes.get(at..at.checked_add(WORD)?)?;
-    usize::try_from(u32::from_le_bytes(word.try_into().ok()?)).ok()
+/// Names and values, in the order they were sent.
+pub(super) enum Pairs<'a> {
+    Fetched(Fetched<'a>),
+    Changed(&'a [u8], slice::Iter<'a, Entry>),
 }
 
-fn span(start: usize, size: usize) -> Option<Range<usize>> {
-    Some(start..start.checked_add(size)?)
+impl<'a> Iterator for Pairs<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::Fetched(fetched) => fetched.next(),
+            Self::Changed(bytes, entries) => {
+                let entry = entries.next()?;
+                Some((
+                    bytes.get(entry.name.clone())?,
+                    bytes.get(entry.value.clone())?,
+                ))
+            }
+        }
+    }
+}
+
+/// The headers as fetched. Ends early where the sizes do not add up.
+#[derive(Default)]
+pub(super) struct Fetched<'a> {
+    sizes: &'a [u8],
+    data: &'a [u8],
+}
+
+impl<'a> Fetched<'a> {
+    fn of(bytes: &'a [u8], count: usize) -> Option<Self> {
+        let (sizes, data) = bytes.split_at_checked(Self::start(count))?;
+        Some(Self {
+            sizes: sizes.get(WORD..)?,
+            data,
+        })
+    }
+
+    /// Where the first name stands of so many headers.
+    fn start(count: usize) -> usize {
+        let sizes = count.saturating_mul(WORD).saturating_mul(2);
+        sizes.saturating_add(WORD)
+    }
+
+    /// The next, also where it is removed.
+    #[inline]
+    fn next_of_all(&mut self) -> Option<(&'a [u8], &'a [u8])> {
+        let (name, sizes) = self.sizes.split_at_checked(WORD)?;
+        let (value, sizes) = sizes.split_at_checked(WORD)?;
+        let (name, data) = self.data.split_at_checked(word(name)?)?;
+        let (value, data) = data.get(1..)?.split_at_checked(word(value)?)?;
+        self.sizes = sizes;
+        self.data = data.get(1..)?;
+        Some((name, value))
+    }
+}
+
+impl<'a> Iterator for Fetched<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let (name, value) = self.next_of_all()?;
+            if name.first() != Some(&REMOVED) {
+                return Some((name, value));
+            }
+        }
+    }
+}
+
+#[inline]
+fn word(bytes: &[u8]) -> Option<usize> {
+    let (word, _) = bytes.split_first_chunk::<WORD>()?;
+    usize::try_from(u32::from_le_bytes(*word)).ok()
 }
 
 #[cfg(test)]
@@ -214,6 +285,30 @@ mod tests {
             pairs(&Map::decode(map.encode().unwrap()).unwrap()),
             pairs(&map)
         );
+    }
+
+    #[test]
+    fn what_is_removed_is_gone_before_and_after_other_changes() {
+        let headers = [
+            ("x-a", "1"),
+            ("x-b", ""),
+            ("x-a", "3"),
+            ("", "4"),
+            ("x-c", "5"),
+        ];
+        let mut map = map(&headers);
+        map.remove("X-A");
+        map.remove("x-none");
+        let left = owned(&[("x-b", ""), ("", "4"), ("x-c", "5")]);
+        assert_eq!((map.len(), pairs(&map)), (3, left.clone()));
+        assert_eq!(map.values("x-a").count(), 0);
+        assert_eq!(pairs(&Map::decode(map.encode().unwrap()).unwrap()), left);
+
+        map.append("x-a", b"6");
+        map.remove("x-b");
+
+        let left = owned(&[("", "4"), ("x-c", "5"), ("x-a", "6")]);
+        assert_eq!((map.len(), pairs(&map)), (3, left));
     }
 
     #[test]
