@@ -22,11 +22,36 @@ pub(crate) fn is_valid(text: &[u8]) -> bool {
         3 => 0b11,
         _ => return false,
     };
-    text.iter().all(|&character| value(character).is_some())
-        && text
-            .last()
-            .is_none_or(|&last| value(last).is_some_and(|bits| bits & unused == 0))
+    let bits = |character: u8| VALUES.get(usize::from(character)).copied();
+    // All of them, and one look at the end: most texts are valid.
+    let all = text.iter().fold(0, |all, &character| {
+        all | bits(character).unwrap_or(INVALID)
+    });
+    let last = text.last().and_then(|&last| bits(last)).unwrap_or(0);
+    all & INVALID == 0 && last & unused == 0
 }
+
+/// What is no value of six bits.
+const INVALID: u8 = 0x80;
+
+/// The values of all bytes.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "runs in the compiler only, where a panic is a build error"
+)]
+static VALUES: [u8; 256] = {
+    let mut values = [INVALID; 256];
+    let mut character = 0_u8;
+    loop {
+        if let Some(value) = value(character) {
+            values[character as usize] = value;
+        }
+        if character == u8::MAX {
+            break values;
+        }
+        character = character.wrapping_add(1);
+    }
+};
 
 /// What a character stands for.
 const fn value(character: u8) -> Option<u8> {
