@@ -4,6 +4,7 @@ mod agreement;
 mod attacks;
 mod idp;
 mod key_servers;
+mod memory;
 mod minter;
 mod observed;
 mod possession;
