@@ -162,8 +162,7 @@ fn own_filter(algorithm: &str, cache: Cache) -> Filter {
         Cache::On => Some(CACHED),
         Cache::Off => Some(0),
     };
-    let matching = json!({ "path": { "prefix": "/" } });
-    wasm(Module::Built("jwt-auth")).configured(config(algorithm, &matching, size))
+    wasm(Module::Built("jwt-auth")).configured(config(algorithm, &json!({}), size))
 }
 
 /// The same for both: a provider with one key, for every request. Without a size of its cache, Envoy's own
