@@ -223,7 +223,7 @@ fn what_is_taken_is_what_jsonwebtoken_takes() {
 }
 
 mod soak {
-    /// A quarter of an hour on one core.
+    /// Three minutes on one core.
     #[test]
     #[ignore = "a million tokens"]
     fn a_million_altered_tokens_are_not_taken() {
