@@ -2,7 +2,8 @@
 //!
 //! Each case says what Envoy's filter does. Ours must do the same: the same status, the same text, the
 //! same request at the upstream. Where it does otherwise, the case says so and why, and the table of those
-//! differences is the one of the filter's README.
+//! differences is the one of the filter's README. With another Envoy than the pinned one, only ours is
+//! looked at.
 
 mod algorithms;
 mod case;
