@@ -82,7 +82,7 @@ impl Keys {
         };
         let mut token = claims.signed_by(key);
         let status = if number % 2 == 1 {
-            token.insert_str(token.len() - 20, "A");
+            token.insert(token.len() - 20, 'A');
             401
         } else {
             200
