@@ -293,6 +293,68 @@ impl HttpFilter for Waiting {
     }
 }
 
+/// Waits for some requests, and is not told when they end.
+struct Seldom;
+
+#[legation::filter]
+impl HttpFilter for Seldom {
+    const NAME: &'static str = "seldom";
+    type Config = NoConfig;
+    type Stream = Noisy;
+
+    fn configure(_: NoConfig, host: &mut Configure) -> Result<Self, ConfigErrors> {
+        host.allow_on_headers_stop_iteration(true);
+        Ok(Self)
+    }
+
+    fn on_request_headers_at_once(
+        &self,
+        seen: &mut Noisy,
+        request: &mut RequestHeaders,
+    ) -> Option<Result<Flow>> {
+        seen.0 = 1;
+        match request.method() {
+            Ok(Some(b"GET" | b"POST" | b"HEAD")) => None,
+            Ok(Some(b"CONNECT")) => Some(Ok(LocalReply::new(403).into())),
+            Ok(_) => Some(request.headers().set(&X_A, "1").map(|()| Flow::Continue)),
+            Err(error) => Some(Err(error.into())),
+        }
+    }
+
+    async fn on_request_headers(
+        &self,
+        _: &mut Noisy,
+        request: &mut RequestHeaders,
+    ) -> Result<Flow> {
+        match request.method()? {
+            Some(b"GET") => {
+                let status = ask("/first").await?;
+                request.headers().set(&X_A, status.to_string())?;
+            }
+            Some(b"POST") => {
+                let body = request.buffer_body(100).await?;
+                request.replace_body(body.repeat(2))?;
+            }
+            _ => sleep(Duration::from_millis(20)).await?,
+        }
+        Ok(match ask("/second").await? {
+            500.. => LocalReply::new(502).into(),
+            400..500 => Flow::Finish,
+            _ => Flow::Continue,
+        })
+    }
+}
+
+#[test]
+fn a_filter_that_seldom_waits_survives_them_too() {
+    let report = chaos::run::<Seldom>("{}", 20_000, 6);
+
+    assert!(report.lies > 40_000, "{report}");
+    assert!(report.reentered > 2_000, "{report}");
+    assert!(report.let_through > 400, "{report}");
+    assert!(report.refused > 2_000, "{report}");
+}
+
 #[test]
 fn a_filter_that_waits_survives_them_too() {
     let report = chaos::run::<Waiting>("{}", 20_000, 5);

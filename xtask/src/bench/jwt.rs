@@ -45,7 +45,7 @@ macro_rules! rows {
                 concat!("jwt-auth, ", $algorithm, ", each token new"),
             ],
             own_uncached: [
-                concat!("jwt-auth-", $name, "-uncached"),
+                concat!("jwt-auth-", $name, "-without-cache"),
                 "the same without its cache",
             ],
         }),*]
