@@ -21,7 +21,7 @@ use legation::shared::SharedError;
 use thiserror::Error;
 
 use crate::confirmation::{Binding, Confirmation};
-use crate::{Algorithms, Limits, TokenError, VerifyError};
+use crate::{Algorithm, Algorithms, Limits, TokenError, VerifyError, crypto};
 
 pub use config::{DpopConfig, NonceConfig};
 pub use nonce::{NonceState, Nonces};
@@ -115,7 +115,11 @@ impl Dpop {
         };
         Ok(Self {
             mode: config.mode,
-            algorithms: config.algorithms(),
+            algorithms: if used {
+                verifiable(config)?
+            } else {
+                config.algorithms()
+            },
             limits: Limits::default(),
             max_age: config.max_age(),
             clock_skew: config.clock_skew(),
@@ -219,6 +223,21 @@ impl Dpop {
             displaced,
         })
     }
+}
+
+/// Those of the algorithms that can be verified here. One that was named and cannot be
+/// is a mistake.
+fn verifiable(config: &DpopConfig) -> Result<Algorithms, ConfigErrors> {
+    let support = crypto::support();
+    let can_be = |algorithm: &Algorithm| support.of(*algorithm).is_some();
+    let mut wanted = config.algorithms().iter();
+    if config.algorithms.0.is_some()
+        && let Some(algorithm) = wanted.find(|algorithm| !can_be(algorithm))
+    {
+        let problem = format!("proofs signed by {algorithm} cannot be verified here");
+        return Err(ConfigErrors::of_document(problem));
+    }
+    Ok(config.algorithms().iter().filter(can_be).collect())
 }
 
 fn nonces(config: &NonceConfig, name: &str) -> Result<Nonces, SharedError> {

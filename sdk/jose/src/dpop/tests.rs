@@ -586,3 +586,18 @@ fn a_configuration_that_cannot_be_is_told() {
     assert_eq!(defaults.replay_cache_size(), 10_000);
     assert_eq!(defaults.algorithms(), Algorithms::ASYMMETRIC);
 }
+
+/// The mock host, without a module in it, checks no signature.
+#[test]
+fn an_algorithm_that_cannot_be_verified_is_not_offered_and_not_taken() {
+    let all = plain().algorithms();
+    assert!(all.contains(Algorithm::ES256));
+    assert!(!all.contains(Algorithm::ES512));
+    let config = br#"{"algorithms": ["ES256", "ES512"], "replay_cache_size": 0}"#;
+    let config: DpopConfig = legation::config::parse(config).unwrap();
+    let refused = Dpop::new(&config, "test").unwrap_err().to_string();
+    let told = "proofs signed by ES512 cannot be verified here";
+    assert!(refused.contains(told), "{refused}");
+    let ignored = dpop(r#"{"mode": "ignore", "algorithms": ["ES512"]}"#);
+    assert!(ignored.algorithms().contains(Algorithm::ES512));
+}
