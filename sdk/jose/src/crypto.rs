@@ -12,7 +12,7 @@
 //! What Envoy can check, it does: that takes it a thirtieth of what it takes the
 //! module. A host without the function is noticed at the first signature, and
 //! the module does it from then on. What neither can check is refused with
-//! [`VerifyError::Unsupported`](crate::VerifyError::Unsupported).
+//! [`VerifyError::Unsupported`].
 //!
 //! All but ES512, which `jsonwebtoken` does not know, goes through its
 //! [`verify`](jsonwebtoken::crypto::verify) and so through our
