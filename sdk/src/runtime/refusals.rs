@@ -18,6 +18,8 @@ impl<F: HttpFilter> Runtime<F> {
 
     #[cold]
     pub(super) fn refuse(&self, id: u32, error: &Error, phase: Phase) -> u32 {
+        // First of all: to log is to call the host, which may call for this stream.
+        let before = self.set_standing(id, Standing::Replied);
         if error.is_body_too_large() {
             log::info!(error:%; "the body is refused");
             let status = if phase == Phase::Request { 413 } else { 502 };
@@ -25,7 +27,7 @@ impl<F: HttpFilter> Runtime<F> {
                 .body("the body is too large\n")
                 .details("legation_body_too_large")
                 .grpc_status(GrpcStatus::ResourceExhausted);
-            return self.reply(id, &reply, phase);
+            return self.send(id, &reply, phase, before);
         }
         self.errors.get().increment();
         log::error!(error:%; "the filter failed; the request is refused");
@@ -33,13 +35,18 @@ impl<F: HttpFilter> Runtime<F> {
             .body("internal error\n")
             .details("legation_internal_error")
             .grpc_status(GrpcStatus::Internal);
-        self.reply(id, &reply, phase)
+        self.send(id, &reply, phase, before)
     }
 
-    /// Answers a stream, once: a second local reply crashes some hosts.
     #[cold]
     pub(super) fn reply(&self, id: u32, reply: &LocalReply, phase: Phase) -> u32 {
         let before = self.set_standing(id, Standing::Replied);
+        self.send(id, reply, phase, before)
+    }
+
+    /// Answers a stream, once: a second local reply crashes some hosts. `before` is how
+    /// it stood.
+    fn send(&self, id: u32, reply: &LocalReply, phase: Phase, before: Standing) -> u32 {
         if !matches!(before, Standing::Open | Standing::Overtaken) {
             self.set_standing(id, before);
             log::warn!("the stream has its local reply; a second one is not sent");
