@@ -9,30 +9,31 @@ use serde_json::json;
 
 use super::{ISSUER, local};
 
-/// The first requests fill the cache, and leave as many refused streams as are remembered before
-/// they are looked through; the table of these grows once more by the time it is full of gaps. The module's memory never shrinks: as many pages after the last request as after the
-/// first ones say that nothing was left of those between.
+/// The first requests fill the cache. The module's memory never shrinks: as many pages after
+/// the last request as after the first ones say that nothing was left of those between.
 #[test]
 fn memory_is_flat_after_15_000_distinct_tokens() -> Result<()> {
-    run(5_000, 15_000)
+    run(5_000, 15_000, false)
 }
 
 /// `cargo xtask soak` runs it, and the ordinary tests leave it out by its module.
 mod soak {
     use super::{Result, run};
 
+    /// Every second one is refused. Of refused streams a thousand and more are remembered before
+    /// they are looked through, in a table that grows once more when it is full of gaps.
     #[test]
     #[ignore = "takes minutes"]
     fn memory_is_flat_after_a_million_distinct_tokens() -> Result<()> {
-        run(50_000, 1_000_000)
+        run(50_000, 1_000_000, true)
     }
 }
 
 /// Requests at once.
 const AT_ONCE: u64 = 8;
 
-fn run(first: u64, all: u64) -> Result<()> {
-    let keys = Keys::new();
+fn run(first: u64, all: u64, forge: bool) -> Result<()> {
+    let keys = Keys::new(forge);
     let provider = json!({"issuer": ISSUER, "local_jwks": local(&jwks(&keys.all()))});
     let filters = json!({"filters": [
         {"name": "jwt-auth", "config": {
@@ -55,11 +56,14 @@ struct Keys {
     hmac: Key,
     p256: Key,
     ed25519: Key,
+    /// Whether every second token is forged.
+    forge: bool,
 }
 
 impl Keys {
-    fn new() -> Self {
+    fn new(forge: bool) -> Self {
         Self {
+            forge,
             hmac: Key::hmac([7; 32]).with_id("hmac"),
             p256: Key::p256().with_id("p256"),
             ed25519: Key::ed25519().with_id("ed25519"),
@@ -70,7 +74,7 @@ impl Keys {
         [&self.hmac, &self.p256, &self.ed25519]
     }
 
-    /// Every second token is forged, and most are of the kind that is signed soonest.
+    /// Most tokens are of the kind that is signed soonest.
     fn request(&self, number: u64) -> (Request, u16) {
         let claims = Claims::of(ISSUER)
             .claim("jti", format!("token-{number}"))
@@ -81,7 +85,7 @@ impl Keys {
             _ => &self.hmac,
         };
         let mut token = claims.signed_by(key);
-        let status = if number % 2 == 1 {
+        let status = if self.forge && number % 2 == 1 {
             token.insert(token.len() - 20, 'A');
             401
         } else {
