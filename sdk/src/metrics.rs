@@ -6,7 +6,8 @@
 //! metrics of one name are one metric, across filters and workers.
 //!
 //! An update is one host call of about 80 ns. It has no result: a request is
-//! not refused because it could not be counted.
+//! not refused because it could not be counted. A [`Tally`] adds up in the module
+//! what every request counts.
 //!
 //! # Tags
 //!
@@ -45,10 +46,12 @@
 
 mod family;
 mod name;
+mod tally;
 
 pub use family::Family;
 pub use name::MAX_TAG_VALUE;
 pub(crate) use name::Names;
+pub use tally::Tally;
 
 use crate::abi::{self, MetricType};
 use crate::error::HostError;

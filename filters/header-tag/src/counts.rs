@@ -1,10 +1,9 @@
 //! Counting without a host call a request.
 
-use std::cell::Cell;
 use std::fmt;
 
 use legation::Configure;
-use legation::metrics::Counter;
+use legation::metrics::Tally;
 
 use crate::config::Config;
 use crate::matched::Matched;
@@ -21,12 +20,6 @@ pub(crate) struct Counts {
     some_rule_has_a_name: bool,
 }
 
-#[derive(Debug)]
-struct Tally {
-    counter: Counter,
-    pending: Cell<u64>,
-}
-
 impl Counts {
     pub(crate) fn new(config: &Config, host: &mut Configure) -> Self {
         if let Some(prefix) = &config.stat_prefix.0 {
@@ -36,16 +29,16 @@ impl Counts {
         let rules = rules.map(|(index, rule)| match &rule.name.0 {
             None => (index.to_string().into(), None),
             Some(name) => {
-                let tally = Tally::new(&format!("rule.{name}.matched"), host);
+                let tally = Tally::new(host.counter(&format!("rule.{name}.matched")));
                 (name.as_str().into(), Some(tally))
             }
         });
         let rules: Box<[(_, Option<_>)]> = rules.collect();
         Self {
             some_rule_has_a_name: rules.iter().any(|(_, tally)| tally.is_some()),
-            matched: Tally::new("requests_matched", host),
-            unmatched: Tally::new("requests_unmatched", host),
-            empty_values: Tally::new("values_empty", host),
+            matched: Tally::new(host.counter("requests_matched")),
+            unmatched: Tally::new(host.counter("requests_unmatched")),
+            empty_values: Tally::new(host.counter("values_empty")),
             rules,
         }
     }
@@ -91,32 +84,6 @@ impl Counts {
         }
         for (_, tally) in &self.rules {
             tally.iter().for_each(Tally::flush);
-        }
-    }
-}
-
-impl Drop for Counts {
-    fn drop(&mut self) {
-        self.flush();
-    }
-}
-
-impl Tally {
-    fn new(name: &str, host: &mut Configure) -> Self {
-        Self {
-            counter: host.counter(name),
-            pending: Cell::new(0),
-        }
-    }
-
-    fn add(&self, amount: u64) {
-        self.pending.set(self.pending.get().saturating_add(amount));
-    }
-
-    fn flush(&self) {
-        let pending = self.pending.take();
-        if pending > 0 {
-            self.counter.add(pending);
         }
     }
 }

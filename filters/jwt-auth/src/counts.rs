@@ -1,9 +1,7 @@
 //! Counting without a host call a request.
 
-use std::cell::Cell;
-
 use legation::Configure;
-use legation::metrics::{Counter, Family};
+use legation::metrics::{Counter, Family, Tally};
 
 use crate::refusal::Refusal;
 
@@ -27,21 +25,15 @@ pub(crate) struct Counts {
     refused: Family<Counter, 2>,
 }
 
-#[derive(Debug)]
-pub(crate) struct Tally {
-    counter: Counter,
-    pending: Cell<u64>,
-}
-
 impl Counts {
     pub(crate) fn new(host: &mut Configure) -> Self {
         Self {
-            allowed: Tally::new("allowed", host),
-            denied: Tally::new("denied", host),
-            cors_preflight_bypassed: Tally::new("cors_preflight_bypassed", host),
-            cache_hit: Tally::new("jwt_cache_hit", host),
-            cache_miss: Tally::new("jwt_cache_miss", host),
-            headers_stripped: Tally::new("trusted_headers_stripped", host),
+            allowed: Tally::new(host.counter("allowed")),
+            denied: Tally::new(host.counter("denied")),
+            cors_preflight_bypassed: Tally::new(host.counter("cors_preflight_bypassed")),
+            cache_hit: Tally::new(host.counter("jwt_cache_hit")),
+            cache_miss: Tally::new(host.counter("jwt_cache_miss")),
+            headers_stripped: Tally::new(host.counter("trusted_headers_stripped")),
             refused: (host.counter_family("refused", ["provider", "reason"])).at_most(REFUSALS),
         }
     }
@@ -64,32 +56,6 @@ impl Counts {
             &self.headers_stripped,
         ] {
             tally.flush();
-        }
-    }
-}
-
-impl Drop for Counts {
-    fn drop(&mut self) {
-        self.flush();
-    }
-}
-
-impl Tally {
-    fn new(name: &str, host: &mut Configure) -> Self {
-        Self {
-            counter: host.counter(name),
-            pending: Cell::new(0),
-        }
-    }
-
-    pub(crate) fn add(&self, amount: u64) {
-        self.pending.set(self.pending.get().saturating_add(amount));
-    }
-
-    fn flush(&self) {
-        let pending = self.pending.take();
-        if pending > 0 {
-            self.counter.add(pending);
         }
     }
 }
