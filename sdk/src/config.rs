@@ -41,6 +41,7 @@
 //!   but drops the errors inside them.
 
 mod collection;
+mod common;
 mod error;
 mod json;
 mod locate;
@@ -62,6 +63,7 @@ use crate::format::Environment;
 
 pub use crate::__legation_one_of as one_of;
 pub use collection::{Given, Key, NonEmpty, OneOrMany, OrderedMap};
+pub use common::{Mode, StatPrefix};
 pub(crate) use error::MISSING;
 pub use error::{ConfigError, ConfigErrors, Problem};
 pub use one_of::exactly_one;

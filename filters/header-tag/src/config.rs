@@ -9,13 +9,13 @@ mod name;
 mod scalar;
 
 use deserr::{Deserr, ValuePointerRef};
-use legation::config::{ConfigErrors, Given, NonEmpty, OneOrMany, Problem};
+use legation::config::{ConfigErrors, Given, Mode, NonEmpty, OneOrMany, Problem, StatPrefix};
 use legation::matcher::Matcher;
 
 pub(crate) use block::{Changes, Put};
 pub use block::{RequestChanges, ResponseChanges};
 pub use name::{Name, Renames};
-pub use scalar::{Label, RequestValue, ResponseValue, StatPrefix, Statuses};
+pub use scalar::{Label, RequestValue, ResponseValue, Statuses};
 
 /// The whole configuration.
 #[derive(Debug, Deserr)]
@@ -30,7 +30,8 @@ pub struct Config {
     /// Which of the rules that match a request are applied to it.
     #[deserr(default)]
     pub apply: Apply,
-    /// Whether anything is changed at all.
+    /// Whether anything is changed at all. In report mode rules are matched, counted
+    /// and logged.
     #[deserr(default)]
     pub mode: Mode,
     /// The first word of the counters' names, `header_tag` unless given.
@@ -49,17 +50,6 @@ pub enum Apply {
     /// The first one.
     #[deserr(rename = "first_match")]
     FirstMatch,
-}
-
-/// Whether anything is changed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserr)]
-#[deserr(error = ConfigErrors, rename_all = lowercase)]
-pub enum Mode {
-    /// Rules are applied.
-    #[default]
-    Enforce,
-    /// Rules are matched, counted and logged; nothing is changed.
-    Report,
 }
 
 /// A rule: which requests, and what is done to them and their responses.

@@ -3,11 +3,11 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use legation::config::ConfigErrors;
+use legation::config::{ConfigErrors, Mode};
 use legation::{Configure, Flow, HttpFilter, RequestHeaders, ResponseHeaders, Result};
 use log::{Level, log, log_enabled};
 
-use crate::config::{Config, Mode};
+use crate::config::Config;
 use crate::counts::Counts;
 use crate::matched::Matched;
 use crate::rules::Rules;

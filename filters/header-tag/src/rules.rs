@@ -1,10 +1,11 @@
 //! Which rules apply, and what comes of it.
 
+use legation::config::Mode;
 use legation::http::HeaderName;
 use legation::matcher::{self, Matcher};
 
 use crate::block::Block;
-use crate::config::{self, Apply, Config, Mode, Name, ResponseChanges, Statuses};
+use crate::config::{self, Apply, Config, Name, ResponseChanges, Statuses};
 use crate::matched::Matched;
 use crate::message::{Request, Response};
 use crate::strings::Strings;

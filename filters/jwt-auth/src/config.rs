@@ -12,13 +12,15 @@ mod provider;
 mod requirement;
 
 use deserr::{Deserr, ValuePointerRef};
-use legation::config::{ConfigErrors, Given, NonEmpty, OrderedMap, Problem, suggest};
+use legation::config::{
+    ConfigErrors, Given, Mode, NonEmpty, OrderedMap, Problem, StatPrefix, suggest,
+};
 use legation::matcher::Matcher;
 
 use crate::claims_rules::{RequiredAuthentication, RequiredClaim, RequiredScopes};
 pub use keys::LocalJwks;
 pub(crate) use names::is_same_to_some;
-pub use names::{ClaimPath, Name, Realm, StatPrefix, StateName, TrustedHeader};
+pub use names::{ClaimPath, Name, Realm, StateName, TrustedHeader};
 pub use output::{ClaimToHeader, Separator};
 pub use provider::{CacheConfig, FromHeader, Provider};
 pub use requirement::{
@@ -42,7 +44,8 @@ pub struct Config {
     /// Whether refusals say nothing of their reason.
     #[deserr(default)]
     pub strip_failure_response: bool,
-    /// Whether anyone is refused at all.
+    /// Whether anyone is refused at all. In report mode every request passes, and none
+    /// is changed but for the headers that are trusted, which are stripped.
     #[deserr(default)]
     pub mode: Mode,
     /// The realm in challenges: the request's URL, unless given.
@@ -53,18 +56,6 @@ pub struct Config {
     pub stat_prefix: Given<StatPrefix>,
     #[deserr(default, rename = "filter_state_rules")]
     _filter_state_rules: elsewhere::FilterStateRules,
-}
-
-/// Whether anyone is refused.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserr)]
-#[deserr(error = ConfigErrors, rename_all = lowercase)]
-pub enum Mode {
-    /// Requests are refused, and those that pass are changed as configured.
-    #[default]
-    Enforce,
-    /// It is decided, counted and logged; every request passes, and none is
-    /// changed but for the headers that are trusted, which are stripped.
-    Report,
 }
 
 /// A rule: which requests, and what is required of them.

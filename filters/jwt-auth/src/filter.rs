@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use deserr::ValuePointerRef;
 use legation::attributes::CONNECTION_SHA256_PEER_CERTIFICATE_DIGEST;
-use legation::config::ConfigErrors;
+use legation::config::{ConfigErrors, Mode};
 use legation::http::HeaderName;
 use legation::http::header::COOKIE;
 use legation::{
@@ -22,7 +22,7 @@ use smallvec::SmallVec;
 use crate::cache::Fingerprints;
 use crate::challenge::{Challenge, ErrorCode, Scheme};
 use crate::claims_rules::RequiredAuthentication;
-use crate::config::{Config, Mode};
+use crate::config::Config;
 use crate::counts::Counts;
 use crate::demands::Demands;
 use crate::extract::{Locations, Place, cookies_without, path_without};

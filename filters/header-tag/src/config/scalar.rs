@@ -26,17 +26,6 @@ impl fmt::Display for Label {
     }
 }
 
-/// The first word of the counters' names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StatPrefix(String);
-
-impl StatPrefix {
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 impl Deserr<ConfigErrors> for Label {
     fn deserialize_from_value<V: IntoValue>(
         value: Value<V>,
@@ -48,22 +37,6 @@ impl Deserr<ConfigErrors> for Label {
                 "a name is 1 to {LONGEST_LABEL} characters from A-Z, a-z, 0-9, `_` and `-`"
             ))
             .help("it becomes part of a counter's name, where other characters have a meaning");
-            return Err(ConfigErrors::at(location, problem));
-        }
-        Ok(Self(text))
-    }
-}
-
-impl Deserr<ConfigErrors> for StatPrefix {
-    fn deserialize_from_value<V: IntoValue>(
-        value: Value<V>,
-        location: ValuePointerRef<'_>,
-    ) -> Result<Self, ConfigErrors> {
-        let text = string(value, location, "the first word of the counters' names")?;
-        if !text.split('.').all(is_word) || text.len() > LONGEST_LABEL {
-            let problem = Problem::new(format!(
-                "a prefix is 1 to {LONGEST_LABEL} characters: words of A-Z, a-z, 0-9, `_` and `-`, joined by `.`"
-            ));
             return Err(ConfigErrors::at(location, problem));
         }
         Ok(Self(text))

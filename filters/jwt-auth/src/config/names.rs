@@ -178,32 +178,3 @@ impl Deserr<ConfigErrors> for Realm {
         Ok(Self(text.into()))
     }
 }
-
-/// The first word of the counters' names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StatPrefix(Box<str>);
-
-impl StatPrefix {
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Deserr<ConfigErrors> for StatPrefix {
-    fn deserialize_from_value<V: IntoValue>(
-        value: Value<V>,
-        location: ValuePointerRef<'_>,
-    ) -> Result<Self, ConfigErrors> {
-        let text = string(value, location, "the first word of the counters' names")?;
-        let is_word_byte = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-        let is_word = |word: &str| !word.is_empty() && word.bytes().all(is_word_byte);
-        if !text.split('.').all(is_word) || text.len() > LONGEST_WORD {
-            let problem = Problem::new(format!(
-                "a prefix is 1 to {LONGEST_WORD} characters: words of A-Z, a-z, 0-9, `_` and `-`, joined by `.`"
-            ));
-            return Err(ConfigErrors::at(location, problem));
-        }
-        Ok(Self(text.into()))
-    }
-}
