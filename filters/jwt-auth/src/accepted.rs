@@ -60,12 +60,17 @@ impl Accepted {
 
     /// Whether it is for one of these audiences; for none given, it is.
     pub(crate) fn is_for(&self, audiences: &[Box<str>]) -> bool {
-        audiences.is_empty()
-            || self
-                .audiences
-                .iter()
-                .any(|audience| audiences.contains(audience))
+        is_for(self.audiences.iter().map(|audience| &**audience), audiences)
     }
+}
+
+/// Whether a token for these audiences is for one of those that are allowed; for none
+/// given, it is.
+pub(crate) fn is_for<'a>(
+    mut audiences: impl Iterator<Item = &'a str>,
+    allowed: &[Box<str>],
+) -> bool {
+    allowed.is_empty() || audiences.any(|audience| allowed.iter().any(|own| **own == *audience))
 }
 
 /// Says nothing of the token.

@@ -11,6 +11,8 @@ use legation::matcher::Regex;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use crate::config::{ClaimPath, claim};
+
 /// A token's claims.
 type Claims = Map<String, Value>;
 
@@ -104,7 +106,7 @@ impl RequiredScopes {
 /// A claim that a token must have.
 #[derive(Debug, Clone)]
 pub struct RequiredClaim {
-    path: Box<[Box<str>]>,
+    path: ClaimPath,
     test: Test,
 }
 
@@ -192,13 +194,7 @@ impl Deserr<ConfigErrors> for RequiredClaim {
         at: ValuePointerRef<'_>,
     ) -> Result<Self, ConfigErrors> {
         let written = WrittenClaim::deserialize_from_value(value, at)?;
-        exactly_one(
-            at,
-            &[
-                ("claim_name", written.claim_name.0.is_some()),
-                ("claim_path", !written.claim_path.is_empty()),
-            ],
-        )?;
+        let path = claim(written.claim_name, written.claim_path, at)?;
         exactly_one(
             at,
             &[
@@ -209,13 +205,6 @@ impl Deserr<ConfigErrors> for RequiredClaim {
                 ("exists", written.exists.0.is_some()),
             ],
         )?;
-        let path: Box<[Box<str>]> = match &written.claim_name.0 {
-            Some(name) => name.split('.').map(Into::into).collect(),
-            None => written.claim_path.into_iter().map(Into::into).collect(),
-        };
-        if path.iter().any(|name| name.is_empty()) {
-            return Err(ConfigErrors::at(at, "the name of a claim is missing"));
-        }
         let test = match written {
             WrittenClaim {
                 equals: Given(Some(value)),
@@ -254,11 +243,15 @@ impl RequiredClaim {
     /// Where a list stands on the way, or at its end, one of its elements will do;
     /// only `contains` looks at the list itself, which must have all the values.
     pub fn check(&self, claims: &Claims) -> Result<(), Insufficient> {
-        let found = self.path.split_first().is_some_and(|(name, rest)| {
-            claims
-                .get(&**name)
-                .is_some_and(|value| self.test.holds_at(value, rest))
-        });
+        let found = self
+            .path
+            .segments()
+            .split_first()
+            .is_some_and(|(name, rest)| {
+                claims
+                    .get(&**name)
+                    .is_some_and(|value| self.test.holds_at(value, rest))
+            });
         let enough = match self.test {
             Test::Exists(wanted) => found == wanted,
             _ => found,
@@ -272,7 +265,7 @@ impl RequiredClaim {
 
     /// The claim's name, for log lines: `realm_access.roles`.
     pub fn name(&self) -> String {
-        self.path.join(".")
+        self.path.to_string()
     }
 }
 

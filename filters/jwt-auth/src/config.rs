@@ -21,6 +21,7 @@ use crate::claims_rules::{RequiredAuthentication, RequiredClaim, RequiredScopes}
 pub use keys::LocalJwks;
 pub(crate) use names::is_same_to_some;
 pub use names::{ClaimPath, Name, Realm, StateName, TrustedHeader};
+pub(crate) use output::claim;
 pub use output::{ClaimToHeader, Separator};
 pub use provider::{CacheConfig, FromHeader, Provider};
 pub use requirement::{

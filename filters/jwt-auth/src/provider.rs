@@ -13,11 +13,9 @@ use legation_jose::confirmation::{
 use legation_jose::dpop::{Dpop, Scheme, Shown};
 use legation_jose::introspection::{Introspected, Introspection};
 use legation_jose::keys::KeySource;
-use legation_jose::{
-    Algorithms, ClaimError, Claims, KeySet, Limits, Token, Validation, VerifyError,
-};
+use legation_jose::{Algorithms, ClaimError, KeySet, Limits, Token, Validation, VerifyError};
 
-use crate::accepted::Accepted;
+use crate::accepted::{Accepted, is_for};
 use crate::cache::{Fingerprint, TokenCache};
 use crate::claims_rules::{Insufficient, Profile};
 use crate::config;
@@ -313,7 +311,7 @@ impl Provider {
         let validation = &self.validation;
         validation.check_issuer(claims)?;
         validation.check_time(claims.not_before(), claims.expires_at(), now)?;
-        if !is_for(claims, audiences.unwrap_or(&self.audiences)) {
+        if !is_for(claims.audiences(), audiences.unwrap_or(&self.audiences)) {
             return Err(Reason::Claim(ClaimError::Audience));
         }
         validation.check_subject(claims)?;
@@ -377,11 +375,6 @@ impl Provider {
         }
         Ok(())
     }
-}
-
-fn is_for(claims: &Claims, audiences: &[Box<str>]) -> bool {
-    let is_allowed = |audience: &str| audiences.iter().any(|allowed| **allowed == *audience);
-    audiences.is_empty() || claims.audiences().any(is_allowed)
 }
 
 impl Keys {

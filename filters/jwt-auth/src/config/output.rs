@@ -61,7 +61,7 @@ impl Deserr<ConfigErrors> for ClaimToHeader {
 }
 
 /// The claim that is given by `claim_name` or `claim_path`.
-pub(super) fn claim(
+pub(crate) fn claim(
     name: Given<String>,
     path: NonEmpty<String>,
     at: ValuePointerRef<'_>,
