@@ -10,10 +10,8 @@
     reason = "what fails here fails the test; the lints spare only functions marked as tests"
 )]
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use fastrand::Rng;
 use header_tag::HeaderTag;
+use legation_testing::chaos::{answer, case, spoil};
 use legation_testing::{Answer, Host, Outcome, Request, Response, chaos};
 use serde_json::{Value, json};
 
@@ -67,32 +65,6 @@ fn configurations() -> [Value; 5] {
     ]
 }
 
-/// What a host may answer while a filter is configured.
-fn answer(rng: &mut Rng) -> Answer {
-    let status = rng.u32(..20);
-    match rng.u8(..14) {
-        0 => Answer::Status(status),
-        1 => Answer::RealBut(status),
-        2 => Answer::Bytes((0..rng.usize(..60)).map(|_| rng.u8(..)).collect()),
-        3 => Answer::CutTo(rng.usize(..100)),
-        4 => Answer::Null,
-        5 => Answer::NullOfSize(rng.usize(..1 << 20)),
-        6 => Answer::BlockOfNothing,
-        7 => Answer::Number(rng.u64(..)),
-        _ => Answer::Real,
-    }
-}
-
-/// Runs a case, and says which it was if it panics.
-fn case(seed: u64, run: impl FnOnce(&mut Rng)) {
-    let mut rng = Rng::with_seed(seed);
-    let outcome = catch_unwind(AssertUnwindSafe(|| run(&mut rng)));
-    assert!(
-        outcome.is_ok(),
-        "the case with the seed {seed} panicked; the panic is above"
-    );
-}
-
 #[test]
 fn no_answer_of_the_host_makes_it_panic_or_let_a_failure_pass() {
     for (number, configuration) in configurations().into_iter().enumerate() {
@@ -125,18 +97,7 @@ fn no_bytes_make_the_configuration_panic() {
     for seed in 0..5_000 {
         case(seed, |rng| {
             let mut text = rng.choice(&whole).unwrap().clone();
-            for _ in 0..rng.usize(1..6) {
-                let at = rng.usize(..text.len());
-                match rng.u8(..4) {
-                    0 => text[at] = rng.u8(..),
-                    1 => text[at] = *rng.choice(b"{}[]\",:%0").unwrap(),
-                    2 => text.truncate(at.max(1)),
-                    _ => {
-                        text.remove(at);
-                        text.push(b'}');
-                    }
-                }
-            }
+            spoil(&mut text, rng);
             let _ = Host::<HeaderTag>::configure(text);
         });
     }

@@ -12,10 +12,9 @@
 
 mod support;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use fastrand::Rng;
 use jwt_auth::JwtAuth;
+use legation_testing::chaos::{answer, case, spoil};
 use legation_testing::{Answer, Host, Outcome, Request, chaos};
 use serde_json::{Value, json};
 use support::{configuration, provider, token};
@@ -96,32 +95,6 @@ fn configurations() -> [Value; 4] {
     ]
 }
 
-/// What a host may answer while a filter is configured.
-fn answer(rng: &mut Rng) -> Answer {
-    let status = rng.u32(..20);
-    match rng.u8(..14) {
-        0 => Answer::Status(status),
-        1 => Answer::RealBut(status),
-        2 => Answer::Bytes((0..rng.usize(..60)).map(|_| rng.u8(..)).collect()),
-        3 => Answer::CutTo(rng.usize(..100)),
-        4 => Answer::Null,
-        5 => Answer::NullOfSize(rng.usize(..1 << 20)),
-        6 => Answer::BlockOfNothing,
-        7 => Answer::Number(rng.u64(..)),
-        _ => Answer::Real,
-    }
-}
-
-/// Runs a case, and says which it was if it panics.
-fn case(seed: u64, run: impl FnOnce(&mut Rng)) {
-    let mut rng = Rng::with_seed(seed);
-    let outcome = catch_unwind(AssertUnwindSafe(|| run(&mut rng)));
-    assert!(
-        outcome.is_ok(),
-        "the case with the seed {seed} panicked; the panic is above"
-    );
-}
-
 #[test]
 fn no_answer_of_the_host_makes_it_panic_or_let_a_failure_pass() {
     for (number, configuration) in configurations().into_iter().enumerate() {
@@ -143,22 +116,6 @@ fn no_answer_while_it_is_configured_makes_it_panic() {
             // Loaded or refused: both are well.
             let _ = host.load(rng.choice(&configurations).unwrap().clone());
         });
-    }
-}
-
-/// Spoils the bytes of a configuration: most are no JSON any more.
-fn spoil(text: &mut Vec<u8>, rng: &mut Rng) {
-    for _ in 0..rng.usize(1..6) {
-        let at = rng.usize(..text.len());
-        match rng.u8(..4) {
-            0 => text[at] = rng.u8(..),
-            1 => text[at] = *rng.choice(b"{}[]\",:%0").unwrap(),
-            2 => text.truncate(at.max(1)),
-            _ => {
-                text.remove(at);
-                text.push(b'}');
-            }
-        }
     }
 }
 

@@ -31,6 +31,7 @@
 //! chaos::run::<MyFilter>("{}", 1_000, 1);
 //! ```
 
+mod cases;
 mod generate;
 mod lies;
 
@@ -50,6 +51,7 @@ use crate::callout::Callout;
 use crate::exchange::Outcome;
 use crate::guest::{Entry, Guest};
 use crate::host::{Configuration, Host};
+pub use cases::{answer, case, spoil};
 use generate::Generator;
 use lies::Liar;
 
