@@ -56,7 +56,6 @@ impl Ord for OrderedName {
 }
 
 /// What a request holds.
-#[derive(Debug)]
 pub(crate) struct Seen<'a> {
     /// The tokens, in the order in which Envoy looks.
     pub(crate) tokens: SmallVec<[Found<'a>; 2]>,
@@ -64,7 +63,7 @@ pub(crate) struct Seen<'a> {
 }
 
 /// What shows beside a token whose it is.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Beside<'a> {
     pub(crate) method: &'a [u8],
     pub(crate) scheme: &'a [u8],
@@ -75,7 +74,6 @@ pub(crate) struct Beside<'a> {
 }
 
 /// A token of a request, unread.
-#[derive(Debug, Clone)]
 pub(crate) struct Found<'a> {
     /// The number of its location.
     pub(crate) location: usize,

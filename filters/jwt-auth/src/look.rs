@@ -32,7 +32,7 @@ pub(crate) struct Desk<'a> {
 }
 
 /// What has to be found out before it is known whether a token is accepted.
-#[derive(Debug)]
+/// Not `Debug`, like the other types here with the text of tokens.
 pub(crate) enum Question {
     /// The keys of this provider.
     Keys { provider: usize, token: usize },
