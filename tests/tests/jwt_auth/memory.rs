@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::{ISSUER, local};
 
-/// The first requests fill the cache. The module's memory never shrinks: as many pages after
-/// the last request as after the first ones say that nothing was left of those between.
+/// The first requests fill the cache. The module's memory never shrinks: hardly more pages after
+/// the last request than after the first ones say that nothing was left of those between.
 #[test]
 fn memory_is_flat_after_15_000_distinct_tokens() -> Result<()> {
     run(5_000, 15_000, false)
@@ -28,6 +28,10 @@ mod soak {
         run(50_000, 1_000_000, true)
     }
 }
+
+/// Pages of 64 KiB by which the memory may have grown, as what is free lies scattered: one more or
+/// one fewer is a matter of when requests came. Fourteen bytes left of each token would be more.
+const SCATTERED: u64 = 2;
 
 /// Requests at once.
 const AT_ONCE: u64 = 8;
@@ -47,8 +51,8 @@ fn run(first: u64, all: u64, forge: bool) -> Result<()> {
     let before = pages(&stage, &keys)?;
     send(&stage, &keys, first..all)?;
     let after = pages(&stage, &keys)?;
-    println!("{all} tokens: {after} pages of memory");
-    assert_eq!(before, after);
+    println!("{first} tokens: {before} pages of memory, {all}: {after}");
+    assert!(after <= before + SCATTERED, "{before} pages, then {after}");
     Ok(())
 }
 
@@ -96,12 +100,12 @@ impl Keys {
     }
 }
 
-fn pages(stage: &Stage, keys: &Keys) -> Result<String> {
+fn pages(stage: &Stage, keys: &Keys) -> Result<u64> {
     let token = Claims::of(ISSUER).signed_by(&keys.hmac);
     let request = Request::get("/memory").header("authorization", format!("Bearer {token}"));
     let response = stage.send(request)?;
     ensure!(response.status == 200, "{response}");
-    Ok(response.text())
+    Ok(response.text().trim().parse()?)
 }
 
 fn send(stage: &Stage, keys: &Keys, numbers: std::ops::Range<u64>) -> Result<()> {
