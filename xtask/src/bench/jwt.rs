@@ -97,6 +97,15 @@ fn seen_before() -> Vec<Case> {
             None,
         ),
         case(
+            [
+                "floor-jwt-cached",
+                "hand-written Wasm that only fetches the headers and removes the token",
+            ],
+            wasm(Module::Text("floor-jwt")),
+            tokens,
+            Some("jwt-native-cached"),
+        ),
+        case(
             ["jwt-auth-cached", "jwt-auth, RS256, one token"],
             own,
             tokens,
