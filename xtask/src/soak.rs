@@ -21,7 +21,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     build::modules(&workspace, Which::All)?;
     let mut command = cargo::cargo(workspace.root());
     command.args(["test", "--profile", "soak"]);
-    command.args(["--package", "legation-tests", "--package", "legation-jose"]);
+    for package in ["legation-tests", "legation-jose", "jwt-auth"] {
+        command.args(["--package", package]);
+    }
     command.args(["--test", "*", "--"]);
     command.arg(args.name.as_deref().unwrap_or(MODULE));
     command.args(["--ignored", "--nocapture"]);
