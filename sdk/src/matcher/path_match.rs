@@ -28,6 +28,11 @@ enum How {
 }
 
 impl PathMatch {
+    /// Paths of a template, as `template` takes them.
+    pub fn template(text: &str) -> Result<Self, Problem> {
+        template(text, false).map(Self)
+    }
+
     /// Whether a path passes that is in [normal form](normalize_path).
     pub fn matches(&self, path: &[u8]) -> bool {
         match &self.0 {
@@ -86,14 +91,7 @@ fn bare(text: String) -> Result<How, Problem> {
 fn from_fields(fields: &Fields, location: ValuePointerRef<'_>) -> Result<How, ConfigErrors> {
     let ignore_case = fields.ignore_case;
     let (name, test) = if let Some(text) = fields.text("template") {
-        let template = text.parse().and_then(|template: Template| {
-            reachable(&template.example())?;
-            Ok(How::Template {
-                template,
-                ignore_case,
-            })
-        });
-        ("template", template)
+        ("template", template(text, ignore_case))
     } else if let Some(text) = fields.text("path_separated_prefix") {
         let prefix = separated(text).map(|()| How::SeparatedPrefix {
             prefix: text.into(),
@@ -113,6 +111,15 @@ fn from_fields(fields: &Fields, location: ValuePointerRef<'_>) -> Result<How, Co
         return Err(ConfigErrors::at(location, "no test is given"));
     };
     test.map_err(|problem| ConfigErrors::at(location.push_key(name), problem))
+}
+
+fn template(text: &str, ignore_case: bool) -> Result<How, Problem> {
+    let template: Template = text.parse()?;
+    reachable(&template.example())?;
+    Ok(How::Template {
+        template,
+        ignore_case,
+    })
 }
 
 fn prefix(text: &str) -> Result<(), Problem> {

@@ -60,6 +60,20 @@ impl Deserr<ConfigErrors> for Matcher {
     }
 }
 
+impl Matcher {
+    /// Reads what may stand under one of a matcher's keys, such as `headers`: for
+    /// configurations in which such tests have a place of their own.
+    pub fn read_tests<V: IntoValue>(
+        key: &str,
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, ConfigErrors> {
+        let mut fields = Fields::default();
+        fields.read(key, value, location)?;
+        Ok(fields.into())
+    }
+}
+
 impl Fields {
     fn read<V: IntoValue>(
         &mut self,
