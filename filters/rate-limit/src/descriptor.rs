@@ -1,0 +1,345 @@
+//! What a request is counted under: the descriptors that the actions of
+//! `rate_limits` make of it.
+
+mod client;
+mod facts;
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use ipnet::IpNet;
+use legation::format::{Format, Rendered, ValueSource};
+use legation::matcher;
+use smallvec::SmallVec;
+
+use crate::config::{Action, Config, HitsAddend, Origin, RateLimit, Test};
+use facts::Facts;
+
+/// As in Envoy.
+const MAX_HITS: u32 = 1_000_000_000;
+
+/// What a request is counted under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Descriptor {
+    pub(crate) entries: SmallVec<[Entry; 2]>,
+    /// How much the request counts.
+    pub(crate) hits: u32,
+    /// Which of `rate_limits` made it.
+    pub(crate) rule: usize,
+}
+
+/// An entry of a descriptor. Values are whole, however long: two that differ are
+/// never one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) key: Rc<str>,
+    pub(crate) value: SmallVec<[u8; 24]>,
+}
+
+/// What making descriptors may ask of a request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Uses {
+    /// How many headers it may read, pseudo-headers included.
+    pub(crate) header_reads: usize,
+    /// How many attributes it may read, each counted as often as it is named.
+    pub(crate) attributes: usize,
+    /// Whether it may ask for the client's address.
+    pub(crate) source_address: bool,
+    /// Whether it may draw the random number.
+    pub(crate) random: bool,
+}
+
+/// The actions, ready to be taken.
+#[derive(Debug)]
+pub(crate) struct Actions {
+    rules: Box<[RateLimit]>,
+    trusted_hops: u32,
+}
+
+impl Actions {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            rules: config.rate_limits.clone().into(),
+            trusted_hops: config.xff_num_trusted_hops,
+        }
+    }
+
+    /// The descriptors of a request, in the order of the configuration. Nothing is
+    /// asked for that no action names, and no attribute twice.
+    pub(crate) fn descriptors<V: ValueSource>(
+        &self,
+        request: &mut matcher::Request<'_, V>,
+        out: &mut SmallVec<[Descriptor; 2]>,
+    ) -> Result<(), V::Error> {
+        let mut maker = Maker {
+            facts: Facts::default(),
+            client: Client::Unknown,
+            trusted_hops: self.trusted_hops,
+            text: Vec::new(),
+        };
+        for (rule, rate_limit) in self.rules.iter().enumerate() {
+            if rate_limit.matcher.matches(request)? {
+                out.extend(maker.descriptor(rule, rate_limit, request)?);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn uses(&self) -> Uses {
+        let mut uses = Uses::default();
+        for rule in &self.rules {
+            uses.match_by(&rule.matcher);
+            for action in &rule.actions {
+                uses.count(action, self.trusted_hops);
+            }
+            if let Some(format) = rule.hits_addend.0.as_ref().and_then(HitsAddend::format) {
+                uses.render(format);
+            }
+        }
+        uses
+    }
+}
+
+impl Uses {
+    fn match_by(&mut self, matcher: &matcher::Matcher) {
+        let needs = matcher.needs();
+        self.header_reads = self.header_reads.saturating_add(needs.header_reads);
+        self.source_address |= needs.source_address;
+        self.random |= needs.random;
+    }
+
+    fn render(&mut self, format: &Format) {
+        let uses = format.uses();
+        let reads = uses.request_header_reads;
+        self.header_reads = self.header_reads.saturating_add(reads);
+        self.attributes = self.attributes.saturating_add(uses.attributes);
+    }
+
+    fn ask_client(&mut self, trusted_hops: u32) {
+        let forwarded = usize::from(trusted_hops > 0);
+        self.header_reads = self.header_reads.saturating_add(forwarded);
+        self.source_address = true;
+    }
+
+    fn count(&mut self, action: &Action, trusted_hops: u32) {
+        match &action.from {
+            Origin::Header(_) | Origin::QueryParameter(_) | Origin::Template(_) => {
+                self.header_reads = self.header_reads.saturating_add(1);
+            }
+            Origin::RemoteAddress | Origin::MaskedRemoteAddress(..) => {
+                self.ask_client(trusted_hops);
+            }
+            Origin::Attribute(_) | Origin::Claim(..) => {
+                self.attributes = self.attributes.saturating_add(1);
+            }
+            Origin::Format(format) => self.render(format),
+            Origin::When(test, _, format) => {
+                match test {
+                    Test::Request(matcher) => self.match_by(matcher),
+                    Test::RemoteAddress(_) => self.ask_client(trusted_hops),
+                }
+                self.render(format);
+            }
+        }
+    }
+}
+
+/// What is known of a request while its descriptors are made.
+struct Maker {
+    facts: Facts,
+    client: Client,
+    trusted_hops: u32,
+    /// Room for what formats give.
+    text: Vec<u8>,
+}
+
+/// The client's address, once it was asked for.
+#[derive(Clone, Copy)]
+enum Client {
+    Unknown,
+    Known(Option<IpAddr>),
+}
+
+type Value = SmallVec<[u8; 24]>;
+
+impl Maker {
+    fn descriptor<V: ValueSource>(
+        &mut self,
+        rule: usize,
+        rate_limit: &RateLimit,
+        request: &mut matcher::Request<'_, V>,
+    ) -> Result<Option<Descriptor>, V::Error> {
+        let mut entries = SmallVec::new();
+        for action in &rate_limit.actions {
+            if !self.applies(&action.from, request)? {
+                return Ok(None);
+            }
+            let value = self.value(&action.from, request)?;
+            let default = || {
+                let default = action.default_value.as_ref()?;
+                Some(Value::from_slice(default.as_bytes()))
+            };
+            // Empty metadata is none, as in Envoy.
+            let is_none = |value: &Value| {
+                value.is_empty()
+                    && !matches!(action.from, Origin::Header(_) | Origin::QueryParameter(_))
+            };
+            match value.filter(|value| !is_none(value)).or_else(default) {
+                Some(value) => entries.push(Entry {
+                    key: Rc::clone(&action.key),
+                    value,
+                }),
+                None if action.skip_if_absent => {}
+                None => return Ok(None),
+            }
+        }
+        if entries.is_empty() {
+            return Ok(None);
+        }
+        let hits = match &rate_limit.hits_addend.0 {
+            None => Some(1),
+            Some(addend) => self.hits(addend, request)?,
+        };
+        Ok(hits.map(|hits| Descriptor {
+            entries,
+            hits,
+            rule,
+        }))
+    }
+
+    /// As in Envoy, there is no descriptor where a format gives no number.
+    fn hits<V: ValueSource>(
+        &mut self,
+        addend: &HitsAddend,
+        request: &mut matcher::Request<'_, V>,
+    ) -> Result<Option<u32>, V::Error> {
+        let Some(format) = addend.format() else {
+            return Ok(addend.number());
+        };
+        Ok(match self.render(format, request)? {
+            Rendered::Missing => None,
+            _ => number(&self.text),
+        })
+    }
+
+    fn value<V: ValueSource>(
+        &mut self,
+        from: &Origin,
+        request: &mut matcher::Request<'_, V>,
+    ) -> Result<Option<Value>, V::Error> {
+        Ok(match from {
+            Origin::Header(name) => request.view().header(name)?.map(Value::from_slice),
+            Origin::QueryParameter(name) => {
+                let path = request.view().header(":path")?;
+                let value = path.and_then(|path| query_parameter(path, name));
+                value.map(|value| Value::from_slice(value.as_bytes()))
+            }
+            Origin::RemoteAddress => self.client(request)?.map(written),
+            Origin::MaskedRemoteAddress(v4, v6) => {
+                let client = self.client(request)?;
+                let network = client.and_then(|address| {
+                    let length = if address.is_ipv4() { *v4 } else { *v6 };
+                    IpNet::new(address, length).ok()
+                });
+                network.map(|network| written(network.trunc()))
+            }
+            Origin::Attribute(path) => {
+                let value = self.facts.attribute(request.view(), path)?;
+                value.map(Value::from_slice)
+            }
+            Origin::Claim(path, claim) => self.facts.claim(request.view(), path, claim)?,
+            Origin::Template(templates) => {
+                let path = request.path()?;
+                let value = path.and_then(|path| templates.iter().find_map(|one| one.value(path)));
+                value.map(Value::from_slice)
+            }
+            Origin::Format(format) | Origin::When(_, _, format) => self.format(format, request)?,
+        })
+    }
+
+    /// Whether the action's test of the request, if it has one, came out as it should.
+    fn applies<V: ValueSource>(
+        &mut self,
+        from: &Origin,
+        request: &mut matcher::Request<'_, V>,
+    ) -> Result<bool, V::Error> {
+        let Origin::When(test, expected, _) = from else {
+            return Ok(true);
+        };
+        let holds = match test {
+            Test::Request(matcher) => matcher.matches(request)?,
+            Test::RemoteAddress(networks) => {
+                // A client without an address is in no network and outside of none.
+                let Some(client) = self.client(request)? else {
+                    return Ok(false);
+                };
+                networks.iter().any(|network| network.contains(&client))
+            }
+        };
+        Ok(holds == *expected)
+    }
+
+    fn client<V: ValueSource>(
+        &mut self,
+        request: &mut matcher::Request<'_, V>,
+    ) -> Result<Option<IpAddr>, V::Error> {
+        if let Client::Known(address) = self.client {
+            return Ok(address);
+        }
+        let address = client::address(request, self.trusted_hops)?;
+        self.client = Client::Known(address);
+        Ok(address)
+    }
+
+    /// `None` where none of the operators in it has a value.
+    fn format<V: ValueSource>(
+        &mut self,
+        format: &Format,
+        request: &mut matcher::Request<'_, V>,
+    ) -> Result<Option<Value>, V::Error> {
+        if let Some(text) = format.as_literal() {
+            return Ok(Some(Value::from_slice(text)));
+        }
+        Ok(match self.render(format, request)? {
+            Rendered::Missing => None,
+            Rendered::Complete | Rendered::Partial => Some(Value::from_slice(&self.text)),
+        })
+    }
+
+    fn render<V: ValueSource>(
+        &mut self,
+        format: &Format,
+        request: &mut matcher::Request<'_, V>,
+    ) -> Result<Rendered, V::Error> {
+        self.text.clear();
+        format.render(&mut self.facts.over(request.view()), &mut self.text)
+    }
+}
+
+fn written(value: impl std::fmt::Display) -> Value {
+    Value::from_slice(value.to_string().as_bytes())
+}
+
+/// The first parameter of that name, decoded.
+fn query_parameter<'a>(path: &'a [u8], name: &str) -> Option<Cow<'a, str>> {
+    let path = path.split(|byte| *byte == b'#').next()?;
+    let mark = path.iter().position(|byte| *byte == b'?')?;
+    let query = path.get(mark.checked_add(1)?..)?;
+    let mut parameters = form_urlencoded::parse(query);
+    parameters.find_map(|(own, value)| (own == name).then_some(value))
+}
+
+/// A number that is not negative, without what follows its point.
+fn number(text: &[u8]) -> Option<u32> {
+    let text = std::str::from_utf8(text).ok()?.trim_ascii();
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) {
+        return None;
+    }
+    whole.parse().ok().filter(|number| *number <= MAX_HITS)
+}
+
+#[cfg(test)]
+mod tests;
