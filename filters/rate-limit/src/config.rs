@@ -198,8 +198,13 @@ impl Deserr<ConfigErrors> for Config {
             concurrency: std::mem::take(&mut written.concurrency),
             limits: std::mem::take(&mut written.limits),
         };
-        let default_limits = fields.check(location)?;
-        let errors = check::errors(&written, &default_limits, location);
+        let limits = fields.check(location);
+        let errors = check::errors(&written, limits.as_deref().ok(), location);
+        let (default_limits, errors) = match (limits, errors) {
+            (Ok(limits), errors) => (limits, errors),
+            (Err(wrong), None) => return Err(wrong),
+            (Err(wrong), Some(errors)) => return Err(wrong.merge(errors)),
+        };
         let lease = |lease: WrittenLease| Lease {
             size: u32::try_from(lease.size.get()).unwrap_or(u32::MAX),
             max_age: lease.max_age.get(),

@@ -126,6 +126,10 @@ impl Deserr<ConfigErrors> for Action {
         for (name, value) in map.into_iter() {
             let read = if fields_of.contains(&name.as_str()) {
                 fields.read(&name, value.into_value(), location.push_key(&name))
+            } else if name == "address_matcher" {
+                let problem = Problem::new("ranges are written as `cidrs` here")
+                    .help("write `cidrs: [10.0.0.0/8]`, and `invert_match` beside it");
+                Err(ConfigErrors::at(location.push_key(&name), problem))
             } else if fields_of.is_empty() {
                 let problem = Problem::new("unknown field").help("no field is known here");
                 Err(ConfigErrors::at(location.push_key(&name), problem))

@@ -9,23 +9,25 @@ use super::descriptor::{Entry, Unnamed};
 use super::limit::Limit;
 use super::rate_limit::RateLimit;
 
-/// The errors of a configuration whose parts are right, each by itself.
+/// The errors of a configuration whose parts are right, each by itself; of the limits
+/// at the top, if those are.
 pub(super) fn errors(
     config: &Written,
-    default_limits: &[Limit],
+    default_limits: Option<&[Limit]>,
     at: ValuePointerRef<'_>,
 ) -> Option<ConfigErrors> {
+    let has_no_default = default_limits.is_some_and(<[_]>::is_empty);
     let mut errors = None;
     let mut add = |at: ValuePointerRef<'_>, problem: Problem| {
         ConfigErrors::add(&mut errors, ConfigErrors::at(at, problem));
     };
-    if default_limits.is_empty() && config.descriptors.is_empty() {
+    if has_no_default && config.descriptors.is_empty() {
         let problem = Problem::new("nothing is limited").help(
             "give a limit for all requests (`token_bucket`, …), or `descriptors` with theirs",
         );
         add(at, problem);
     }
-    if default_limits.is_empty() && config.always_consume_default_token_bucket.0 == Some(true) {
+    if has_no_default && config.always_consume_default_token_bucket.0 == Some(true) {
         let problem = Problem::new("there is no limit at the top that could be consumed")
             .help("give one, such as `token_bucket`, or leave this out");
         add(at.push_key("always_consume_default_token_bucket"), problem);
@@ -64,8 +66,12 @@ pub(super) fn errors(
     }
     if config.lease.0.is_some() {
         let is_concurrency = |limit: &Limit| matches!(limit, Limit::Concurrency(_));
-        let mut all = config.descriptors.iter().flat_map(Unnamed::limits);
-        if default_limits.iter().any(is_concurrency) || all.any(is_concurrency) {
+        let of_descriptors = config.descriptors.iter().flat_map(Unnamed::limits);
+        let mut all = default_limits
+            .unwrap_or_default()
+            .iter()
+            .chain(of_descriptors);
+        if all.any(is_concurrency) {
             let problem = Problem::new("`concurrency` cannot be leased").help(
                 "leave the lease out, or have the filter twice, once with `concurrency` alone",
             );
