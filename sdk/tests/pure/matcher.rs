@@ -1,7 +1,8 @@
 //! Which requests a matcher takes.
 
-use legation::config;
-use legation::matcher::{Matcher, Needs, Regex, Request, StringMatch, parse_address};
+use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
+use legation::config::{self, ConfigErrors};
+use legation::matcher::{Matcher, Needs, PathMatch, Regex, Request, StringMatch, parse_address};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::request::{Asked, Fake, matcher, paths, table};
@@ -443,4 +444,40 @@ fn reads_string_matches_and_regexes_on_their_own() {
     );
     // Linear in the value, whatever the expression.
     assert!(!Regex::new("(a|a)*(a*)*b").unwrap().is_match(&[b'a'; 5_000]));
+}
+
+/// A matcher of which only the headers are written.
+#[derive(Debug)]
+struct OfHeaders(Matcher);
+
+impl Deserr<ConfigErrors> for OfHeaders {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, ConfigErrors> {
+        Matcher::read_tests("headers", value, location).map(Self)
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn tests_of_one_kind_are_read_by_themselves() {
+    let read = config::parse::<OfHeaders>(br#"[{"name": "x-a", "exact": "b"}]"#);
+    let OfHeaders(matcher) = read.unwrap();
+    assert_eq!(matcher.needs().header_reads, 1);
+    assert!(!Fake::default().passes(&matcher));
+
+    let errors = config::parse::<OfHeaders>(br#"[{"name": "x-a", "exct": "b"}]"#);
+    let errors = errors.unwrap_err().to_string();
+    assert!(errors.starts_with("[0].exct: unknown field"), "{errors}");
+    assert!(config::parse::<OfHeaders>(br#"{"headers": []}"#).is_err());
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_template_is_read_as_a_matcher_reads_it() {
+    let template = PathMatch::template("/users/{id}/**").unwrap();
+    assert!(template.matches(b"/users/7/files"));
+    assert!(!template.matches(b"/users"));
+    for wrong in ["users", "/a//b", "/{a}{b}"] {
+        assert!(PathMatch::template(wrong).is_err(), "{wrong}");
+    }
 }
