@@ -3,17 +3,24 @@
 //!
 //! The tables beside this file say what Envoy's filter does: whether a request passes, and which limit the
 //! client is told of, as limit/remaining/reset. Ours must do the same: the same status, the same headers
-//! and body, the same request at the upstream. Where it does otherwise (`envoy`, `here`), the table says why.
-//! With another Envoy than the pinned one, only ours is looked at.
+//! and body, the same request at the upstream. Where it does otherwise (`envoy`, `here`), the table says why,
+//! and the list of those differences is the one of the filter's README. With another Envoy than the pinned
+//! one, only ours is looked at.
 //!
 //! Buckets are so slow that it does not matter how long a test takes, and nothing waits.
 
 mod case;
 mod outcome;
+mod reasons;
+mod refusals;
+mod table;
 
 use anyhow::{Context, Result};
 use legation_tests::{read_yaml, workspace_root};
 use serde::de::DeserializeOwned;
+
+/// The tables of requests.
+const TABLES: &[&str] = &["buckets", "order", "wildcards", "actions", "costs"];
 
 fn read<T: DeserializeOwned>(table: &str) -> Result<Vec<T>> {
     let path = format!("tests/tests/rate_limit/agreement/{table}.yaml");
