@@ -154,6 +154,7 @@ mod configure;
 mod error;
 mod filter;
 pub mod filter_state;
+pub mod fingerprint;
 pub mod foreign;
 pub mod format;
 pub mod headers;

@@ -1,82 +1,18 @@
 //! Tokens that were accepted before.
 
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::num::NonZeroUsize;
 use std::rc::Rc;
 
-use legation::{Result, random};
+use legation::fingerprint::{Fingerprint, FingerprintState};
 use lru::LruCache;
-use siphasher::sip128::SipHasher24;
 
 use crate::accepted::Accepted;
-
-/// What a token is remembered by: 128 bits of a keyed hash. Without the key
-/// nobody makes two tokens of one hash, and no token is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Fingerprint {
-    high: u64,
-    low: u64,
-}
-
-impl std::hash::Hash for Fingerprint {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        // One half places it in the table: it is as good as random already.
-        state.write_u64(self.low);
-    }
-}
-
-/// The key of this VM's fingerprints.
-#[derive(Clone)]
-pub(crate) struct Fingerprints([u8; 16]);
-
-impl Fingerprints {
-    /// With a key of its own. Fails where the host has no randomness.
-    pub(crate) fn new() -> Result<Self> {
-        let mut key = [0; 16];
-        random::fill(&mut key)?;
-        Ok(Self(key))
-    }
-
-    pub(crate) fn of(&self, token: &[u8]) -> Fingerprint {
-        let hash = SipHasher24::new_with_key(&self.0).hash(token);
-        Fingerprint {
-            high: hash.h1,
-            low: hash.h2,
-        }
-    }
-}
-
-impl fmt::Debug for Fingerprints {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Fingerprints(…)")
-    }
-}
-
-/// The hash of a fingerprint: its own half.
-#[derive(Debug, Default)]
-struct Half(u64);
-
-impl Hasher for Half {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, half: u64) {
-        self.0 = half;
-    }
-}
 
 /// The tokens of one provider that were accepted, for as long as its keys stay
 /// as they are. What was used least recently is forgotten first.
 pub(crate) struct TokenCache {
-    tokens: Option<LruCache<Fingerprint, Rc<Accepted>, BuildHasherDefault<Half>>>,
+    tokens: Option<LruCache<Fingerprint, Rc<Accepted>, FingerprintState>>,
     max_token_size: usize,
     /// The keys by which they were accepted.
     generation: u64,
@@ -86,7 +22,7 @@ impl TokenCache {
     /// For so many tokens, of at most this length. Nothing is allocated ahead.
     pub(crate) fn new(size: usize, max_token_size: usize) -> Self {
         let tokens = NonZeroUsize::new(size)
-            .map(|size| LruCache::with_hasher(size, BuildHasherDefault::default()));
+            .map(|size| LruCache::with_hasher(size, FingerprintState::default()));
         Self {
             tokens,
             max_token_size,

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use deserr::ValuePointerRef;
 use legation::attributes::CONNECTION_SHA256_PEER_CERTIFICATE_DIGEST;
 use legation::config::{ConfigErrors, Mode};
+use legation::fingerprint::Fingerprints;
 use legation::http::HeaderName;
 use legation::http::header::COOKIE;
 use legation::{
@@ -19,7 +20,6 @@ use legation_jose::keys::KeySource;
 use log::{Level, log, log_enabled};
 use smallvec::SmallVec;
 
-use crate::cache::Fingerprints;
 use crate::challenge::{Challenge, ErrorCode, Scheme};
 use crate::claims_rules::RequiredAuthentication;
 use crate::config::Config;

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::SystemTime;
 
+use legation::fingerprint::{Fingerprint, Fingerprints};
 use legation::{Error, clock};
 use legation_jose::confirmation::{CertificateSource, Digest, forwarded_certificate};
 use legation_jose::dpop::{Scheme, Shown};
@@ -11,7 +12,6 @@ use legation_jose::{ClaimError, Limits, Token};
 use smallvec::SmallVec;
 
 use crate::accepted::Accepted;
-use crate::cache::{Fingerprint, Fingerprints};
 use crate::counts::Counts;
 use crate::extract::{Found, Locations, Seen};
 use crate::memo::Memo;

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use deserr::ValuePointerRef;
 use legation::Configure;
 use legation::config::{BoundedDuration, ConfigErrors};
+use legation::fingerprint::Fingerprint;
 use legation_jose::confirmation::{
     Binding, CertificateConfig, CertificateSource, Confirmation, Digest,
 };
@@ -16,7 +17,7 @@ use legation_jose::keys::KeySource;
 use legation_jose::{Algorithms, ClaimError, KeySet, Limits, Token, Validation, VerifyError};
 
 use crate::accepted::{Accepted, is_for};
-use crate::cache::{Fingerprint, TokenCache};
+use crate::cache::TokenCache;
 use crate::claims_rules::{Insufficient, Profile};
 use crate::config;
 use crate::demands::Demands;
