@@ -108,6 +108,16 @@ fn exact(whole: &str, fraction: &str, unit: u64) -> Option<Duration> {
 pub struct BoundedDuration<const MIN: u64, const MAX: u64>(Duration);
 
 impl<const MIN: u64, const MAX: u64> BoundedDuration<MIN, MAX> {
+    /// So many milliseconds, if they are in bounds.
+    pub const fn from_millis(milliseconds: u64) -> Option<Self> {
+        if MIN <= milliseconds && milliseconds <= MAX {
+            let duration = std::time::Duration::from_millis(milliseconds);
+            Some(Self(Duration(duration)))
+        } else {
+            None
+        }
+    }
+
     /// The length.
     pub const fn get(self) -> std::time::Duration {
         self.0.get()
