@@ -12,6 +12,7 @@ mod forms;
 mod header;
 mod limit;
 mod rate_limit;
+mod service;
 mod share;
 mod template;
 mod text;
@@ -26,6 +27,7 @@ pub use descriptor::{Descriptor, Entry};
 pub use header::{AppendAction, HeaderToAdd, HeadersToAdd};
 pub use limit::{Concurrency, Count, Interval, Limit, TokenBucket, Window};
 pub use rate_limit::{HitsAddend, Override, RateLimit, Unit};
+pub use service::Service;
 pub use share::Share;
 pub use template::PathTemplate;
 pub use text::{Label, Text};
@@ -41,8 +43,8 @@ pub struct Config {
     pub stat_prefix: Given<StatPrefix>,
     /// Whether anyone is refused at all. In report mode every request passes.
     pub mode: Mode,
-    /// What the rate-limit service is told whose limits these are.
-    pub domain: Option<Text>,
+    /// Who is asked about requests besides.
+    pub service: Option<Service>,
     /// What descriptors are made of a request.
     pub rate_limits: Vec<RateLimit>,
     /// Those that have limits.
@@ -80,6 +82,8 @@ pub struct Reply {
     pub response_headers_to_add: HeadersToAdd,
     /// Whether gRPC clients are told `RESOURCE_EXHAUSTED`, not `UNAVAILABLE`.
     pub rate_limited_as_resource_exhausted: bool,
+    /// Whether refusals have `Retry-After`.
+    pub retry_after_header: bool,
     /// Whether there are `X-RateLimit-*` headers.
     pub x_ratelimit_headers: bool,
     /// Whether there are `RateLimit` and `RateLimit-Policy`.
@@ -103,7 +107,7 @@ struct Written {
     #[deserr(default)]
     mode: Mode,
     #[deserr(default)]
-    domain: Given<Text>,
+    rate_limit_service: Given<Service>,
     #[deserr(default)]
     rate_limits: NonEmpty<RateLimit>,
     #[deserr(default)]
@@ -133,6 +137,8 @@ struct Written {
     #[deserr(default)]
     rate_limited_as_resource_exhausted: bool,
     #[deserr(default)]
+    enable_retry_after_header: Given<bool>,
+    #[deserr(default)]
     enable_x_ratelimit_headers: XRateLimitHeaders,
     #[deserr(default)]
     enable_ratelimit_headers: RateLimitHeaders,
@@ -144,6 +150,16 @@ struct Written {
     lease: Given<WrittenLease>,
     #[deserr(default)]
     xff_num_trusted_hops: Given<Bounded<0, 100>>,
+    #[deserr(default, rename = "domain")]
+    _domain: elsewhere::OfService,
+    #[deserr(default, rename = "timeout")]
+    _timeout: elsewhere::OfService,
+    #[deserr(default, rename = "failure_mode_deny")]
+    _failure_mode_deny: elsewhere::OfService,
+    #[deserr(default, rename = "status_on_error")]
+    _status_on_error: elsewhere::OfService,
+    #[deserr(default, rename = "disable_x_envoy_ratelimited_header")]
+    _disable_x_envoy_ratelimited_header: elsewhere::OfService,
     #[deserr(default, rename = "stage")]
     _stage: elsewhere::Stage,
     #[deserr(default, rename = "vh_rate_limits")]
@@ -217,7 +233,7 @@ impl Deserr<ConfigErrors> for Config {
         let config = Self {
             stat_prefix: written.stat_prefix,
             mode: written.mode,
-            domain: written.domain.0,
+            service: written.rate_limit_service.0,
             rate_limits: written.rate_limits.into_iter().collect(),
             descriptors: descriptor::Unnamed::named(written.descriptors),
             default_limits,
@@ -231,6 +247,7 @@ impl Deserr<ConfigErrors> for Config {
                 status: status.unwrap_or(TOO_MANY_REQUESTS),
                 response_headers_to_add: written.response_headers_to_add,
                 rate_limited_as_resource_exhausted: written.rate_limited_as_resource_exhausted,
+                retry_after_header: written.enable_retry_after_header.0.unwrap_or(true),
                 x_ratelimit_headers: written.enable_x_ratelimit_headers == XRateLimitHeaders::Draft,
                 ratelimit_headers: written.enable_ratelimit_headers == RateLimitHeaders::Draft,
             },

@@ -13,7 +13,7 @@ use legation::format::{Format, Rendered, ValueSource};
 use legation::matcher;
 use smallvec::SmallVec;
 
-use crate::config::{Action, Config, HitsAddend, Origin, RateLimit, Test};
+use crate::config::{Config, HitsAddend, Origin, Override, RateLimit, Test};
 use facts::Facts;
 
 /// As in Envoy.
@@ -25,8 +25,8 @@ pub(crate) struct Descriptor {
     pub(crate) entries: SmallVec<[Entry; 2]>,
     /// How much the request counts.
     pub(crate) hits: u32,
-    /// Which of `rate_limits` made it.
-    pub(crate) rule: usize,
+    /// The limit that a rate limit service is told.
+    pub(crate) limit: Option<Override>,
 }
 
 /// An entry of a descriptor. Values are whole, however long: two that differ are
@@ -35,19 +35,6 @@ pub(crate) struct Descriptor {
 pub(crate) struct Entry {
     pub(crate) key: Rc<str>,
     pub(crate) value: SmallVec<[u8; 24]>,
-}
-
-/// What making descriptors may ask of a request.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Uses {
-    /// How many headers it may read, pseudo-headers included.
-    pub(crate) header_reads: usize,
-    /// How many attributes it may read, each counted as often as it is named.
-    pub(crate) attributes: usize,
-    /// Whether it may ask for the client's address.
-    pub(crate) source_address: bool,
-    /// Whether it may draw the random number.
-    pub(crate) random: bool,
 }
 
 /// The actions, ready to be taken.
@@ -78,70 +65,12 @@ impl Actions {
             trusted_hops: self.trusted_hops,
             text: Vec::new(),
         };
-        for (rule, rate_limit) in self.rules.iter().enumerate() {
+        for rate_limit in &self.rules {
             if rate_limit.matcher.matches(request)? {
-                out.extend(maker.descriptor(rule, rate_limit, request)?);
+                out.extend(maker.descriptor(rate_limit, request)?);
             }
         }
         Ok(())
-    }
-
-    pub(crate) fn uses(&self) -> Uses {
-        let mut uses = Uses::default();
-        for rule in &self.rules {
-            uses.match_by(&rule.matcher);
-            for action in &rule.actions {
-                uses.count(action, self.trusted_hops);
-            }
-            if let Some(format) = rule.hits_addend.0.as_ref().and_then(HitsAddend::format) {
-                uses.render(format);
-            }
-        }
-        uses
-    }
-}
-
-impl Uses {
-    fn match_by(&mut self, matcher: &matcher::Matcher) {
-        let needs = matcher.needs();
-        self.header_reads = self.header_reads.saturating_add(needs.header_reads);
-        self.source_address |= needs.source_address;
-        self.random |= needs.random;
-    }
-
-    fn render(&mut self, format: &Format) {
-        let uses = format.uses();
-        let reads = uses.request_header_reads;
-        self.header_reads = self.header_reads.saturating_add(reads);
-        self.attributes = self.attributes.saturating_add(uses.attributes);
-    }
-
-    fn ask_client(&mut self, trusted_hops: u32) {
-        let forwarded = usize::from(trusted_hops > 0);
-        self.header_reads = self.header_reads.saturating_add(forwarded);
-        self.source_address = true;
-    }
-
-    fn count(&mut self, action: &Action, trusted_hops: u32) {
-        match &action.from {
-            Origin::Header(_) | Origin::QueryParameter(_) | Origin::Template(_) => {
-                self.header_reads = self.header_reads.saturating_add(1);
-            }
-            Origin::RemoteAddress | Origin::MaskedRemoteAddress(..) => {
-                self.ask_client(trusted_hops);
-            }
-            Origin::Attribute(_) | Origin::Claim(..) => {
-                self.attributes = self.attributes.saturating_add(1);
-            }
-            Origin::Format(format) => self.render(format),
-            Origin::When(test, _, format) => {
-                match test {
-                    Test::Request(matcher) => self.match_by(matcher),
-                    Test::RemoteAddress(_) => self.ask_client(trusted_hops),
-                }
-                self.render(format);
-            }
-        }
     }
 }
 
@@ -166,7 +95,6 @@ type Value = SmallVec<[u8; 24]>;
 impl Maker {
     fn descriptor<V: ValueSource>(
         &mut self,
-        rule: usize,
         rate_limit: &RateLimit,
         request: &mut matcher::Request<'_, V>,
     ) -> Result<Option<Descriptor>, V::Error> {
@@ -198,28 +126,29 @@ impl Maker {
             return Ok(None);
         }
         let hits = match &rate_limit.hits_addend.0 {
-            None => Some(1),
+            None => 1,
             Some(addend) => self.hits(addend, request)?,
         };
-        Ok(hits.map(|hits| Descriptor {
+        Ok(Some(Descriptor {
             entries,
             hits,
-            rule,
+            limit: rate_limit.limit.0,
         }))
     }
 
-    /// As in Envoy, there is no descriptor where a format gives no number.
+    /// Where a format gives no number it is one. Envoy has no descriptor then, so that
+    /// whoever writes `x-cost: free` is not limited.
     fn hits<V: ValueSource>(
         &mut self,
         addend: &HitsAddend,
         request: &mut matcher::Request<'_, V>,
-    ) -> Result<Option<u32>, V::Error> {
+    ) -> Result<u32, V::Error> {
         let Some(format) = addend.format() else {
-            return Ok(addend.number());
+            return Ok(addend.number().unwrap_or(1));
         };
         Ok(match self.render(format, request)? {
-            Rendered::Missing => None,
-            _ => number(&self.text),
+            Rendered::Missing => 1,
+            _ => number(&self.text).unwrap_or(1),
         })
     }
 

@@ -1,8 +1,27 @@
-//! Limits how many requests pass.
+//! Limits requests: by limits that all workers of an Envoy share.
 //!
-//! - [`config`]: what users write, and every mistake they can make;
-//! - `descriptor`: what a request is counted under.
+//! The configuration is described in the README.
 
+mod additions;
 pub mod config;
-#[cfg_attr(not(test), expect(dead_code, reason = "the filter is to come"))]
+mod counts;
 mod descriptor;
+mod filter;
+mod headers;
+mod judge;
+mod ledger;
+mod limit;
+mod now;
+mod policies;
+mod refusal;
+mod service;
+mod slots;
+
+pub use filter::{RateLimit, Stream};
+
+#[cfg(feature = "module")]
+legation::register!(RateLimit);
+
+// Unit tests link the mock host's symbols.
+#[cfg(all(test, not(target_family = "wasm")))]
+use legation_testing as _;

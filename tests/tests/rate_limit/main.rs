@@ -1,6 +1,8 @@
-//! rate-limit, as Envoy runs it: beside Envoy's own `local_ratelimit`.
+//! rate-limit, as Envoy runs it: beside Envoy's own `local_ratelimit`, and by many workers at once.
 
 mod agreement;
+mod exact;
+mod flood;
 
 use legation_tests::wasm_filter;
 use serde_json::{Value, json};

@@ -21,26 +21,29 @@ pub(super) fn errors(
     let mut add = |at: ValuePointerRef<'_>, problem: Problem| {
         ConfigErrors::add(&mut errors, ConfigErrors::at(at, problem));
     };
-    if has_no_default && config.descriptors.is_empty() {
+    let service = config.rate_limit_service.0.as_ref();
+    if has_no_default && config.descriptors.is_empty() && service.is_none() {
         let problem = Problem::new("nothing is limited").help(
-            "give a limit for all requests (`token_bucket`, …), or `descriptors` with theirs",
+            "give a limit for all requests (`token_bucket`, …), or `descriptors` with theirs, or a `rate_limit_service`",
         );
         add(at, problem);
+    }
+    if service.is_some() && config.rate_limits.is_empty() {
+        let problem = Problem::new("the service is never asked")
+            .help("say by `rate_limits` what it is asked about");
+        add(at.push_key("rate_limit_service"), problem);
     }
     if has_no_default && config.always_consume_default_token_bucket.0 == Some(true) {
         let problem = Problem::new("there is no limit at the top that could be consumed")
             .help("give one, such as `token_bucket`, or leave this out");
         add(at.push_key("always_consume_default_token_bucket"), problem);
     }
-    let no_service =
-        || Problem::new("it is for a rate-limit service, and none is asked").help("leave it out");
-    if config.domain.0.is_some() {
-        add(at.push_key("domain"), no_service());
-    }
     let list = at.push_key("rate_limits");
     for (index, rate_limit) in config.rate_limits.iter().enumerate() {
-        if rate_limit.limit.0.is_some() {
-            add(list.push_index(index).push_key("limit"), no_service());
+        if rate_limit.limit.0.is_some() && service.is_none() {
+            let problem = Problem::new("it is for a rate limit service, and none is asked")
+                .help("leave it out, or give a `rate_limit_service`");
+            add(list.push_index(index).push_key("limit"), problem);
         }
     }
     let list = at.push_key("descriptors");

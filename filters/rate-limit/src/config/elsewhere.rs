@@ -8,7 +8,7 @@ macro_rules! elsewhere {
     ($($(#[$doc:meta])* $name:ident: $problem:literal, $help:literal;)*) => {
         $(
             $(#[$doc])*
-            #[derive(Debug, Clone, Copy, Default)]
+            #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
             pub(super) struct $name;
 
             impl Deserr<ConfigErrors> for $name {
@@ -48,6 +48,22 @@ elsewhere! {
     IsNegativeHits:
         "hits are not given back",
         "leave it out";
+    /// `domain`, `timeout`, … at the top, where Envoy's `ratelimit` has them
+    OfService:
+        "it is said of the rate limit service",
+        "write it under `rate_limit_service`";
+    /// `grpc_service.google_grpc`
+    GoogleGrpc:
+        "a module speaks gRPC through Envoy's clusters",
+        "write `envoy_grpc: {cluster_name: NAME}`";
+    /// `transport_api_version`
+    TransportApiVersion:
+        "there is one version, V3",
+        "leave it out";
+    /// `request_type`
+    RequestType:
+        "whether a request is internal is not looked at",
+        "leave it out, or narrow `rate_limits` by `match`";
     /// `limit.dynamic_metadata`
     LimitOfMetadata:
         "a limit is not read from metadata",

@@ -81,7 +81,7 @@ fn check_hits(hits: HitsAddend, at: ValuePointerRef<'_>) -> Result<HitsAddend, C
 }
 
 /// The limit that a rate-limit service is told, in the place of its own.
-#[derive(Debug, Clone, Copy, Deserr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 pub struct Override {
     requests_per_unit: Bounded<0, 4_294_967_295>,

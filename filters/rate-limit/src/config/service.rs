@@ -1,0 +1,121 @@
+//! The rate limit service, where one is asked.
+
+use std::time::Duration;
+
+use deserr::{Deserr, ValuePointerRef};
+use legation::config::{Bounded, BoundedDuration, ConfigErrors, Given, Problem};
+use legation::resilience::{
+    CircuitBreakerConfig, ClusterName, HttpServiceConfig, RetryPolicyConfig,
+};
+
+use super::elsewhere::{GoogleGrpc, RequestType, TransportApiVersion};
+use super::text::Text;
+
+type Timeout = BoundedDuration<10, 300_000>;
+
+/// As in Envoy.
+const TIMEOUT: Option<Timeout> = Timeout::from_millis(20);
+const STATUS_ON_ERROR: u16 = 500;
+const DENY_CACHE_MAX_AGE: Duration = Duration::from_secs(60);
+
+/// `rate_limit_service`: who is asked about requests, and what goes without an answer.
+#[derive(Debug, Clone, Deserr)]
+#[deserr(error = ConfigErrors, deny_unknown_fields, validate = check -> ConfigErrors)]
+pub struct Service {
+    grpc_service: GrpcService,
+    domain: Text,
+    #[deserr(default)]
+    timeout: Given<Timeout>,
+    /// Whether requests are refused where there is no answer.
+    #[deserr(default)]
+    pub failure_mode_deny: bool,
+    #[deserr(default)]
+    status_on_error: Given<StatusOnError>,
+    /// Whether refusals go without `x-envoy-ratelimited`.
+    #[deserr(default)]
+    pub disable_x_envoy_ratelimited_header: bool,
+    #[deserr(default)]
+    deny_cache: Given<DenyCache>,
+    #[deserr(default)]
+    retry_policy: Given<RetryPolicyConfig>,
+    #[deserr(default)]
+    circuit_breaker: Given<CircuitBreakerConfig>,
+    #[deserr(default, rename = "transport_api_version")]
+    _transport_api_version: TransportApiVersion,
+    #[deserr(default, rename = "request_type")]
+    _request_type: RequestType,
+}
+
+#[derive(Debug, Clone, Deserr)]
+#[deserr(error = ConfigErrors, deny_unknown_fields)]
+struct GrpcService {
+    envoy_grpc: EnvoyGrpc,
+    #[deserr(default)]
+    timeout: Given<Timeout>,
+    #[deserr(default, rename = "google_grpc")]
+    _google_grpc: GoogleGrpc,
+}
+
+#[derive(Debug, Clone, Deserr)]
+#[deserr(error = ConfigErrors, deny_unknown_fields)]
+struct EnvoyGrpc {
+    cluster_name: ClusterName,
+}
+
+#[derive(Debug, Clone, Copy, Deserr)]
+#[deserr(error = ConfigErrors, deny_unknown_fields)]
+struct StatusOnError {
+    code: Bounded<400, 599>,
+}
+
+#[derive(Debug, Clone, Copy, Deserr)]
+#[deserr(error = ConfigErrors, deny_unknown_fields)]
+struct DenyCache {
+    max_age: BoundedDuration<0, 86_400_000>,
+}
+
+fn check(service: Service, at: ValuePointerRef<'_>) -> Result<Service, ConfigErrors> {
+    if service.timeout.0.is_some() && service.grpc_service.timeout.0.is_some() {
+        let problem = Problem::new("the time is given twice")
+            .help("`timeout` of the service and of its `grpc_service` are the same: give one");
+        return Err(ConfigErrors::at(at.push_key("timeout"), problem));
+    }
+    Ok(service)
+}
+
+impl Service {
+    /// What the service is told whose limits these are.
+    pub fn domain(&self) -> &str {
+        self.domain.as_str()
+    }
+
+    /// Where it is, and how long it may take.
+    pub fn http_service(&self) -> HttpServiceConfig {
+        let cluster = self.grpc_service.envoy_grpc.cluster_name.as_str();
+        let mut service = HttpServiceConfig::of_cluster(cluster);
+        let timeout = self.timeout.0.or(self.grpc_service.timeout.0);
+        if let Some(timeout) = timeout.or(TIMEOUT) {
+            service = service.with_timeout(timeout);
+        }
+        if let Some(policy) = &self.retry_policy.0 {
+            service = service.with_retry_policy(policy.clone());
+        }
+        if let Some(breaker) = &self.circuit_breaker.0 {
+            service = service.with_circuit_breaker(breaker.clone());
+        }
+        service
+    }
+
+    /// The status of requests that are refused as there is no answer.
+    pub fn status_on_error(&self) -> u16 {
+        let status = self.status_on_error.0;
+        let status = status.and_then(|status| u16::try_from(status.code.get()).ok());
+        status.unwrap_or(STATUS_ON_ERROR)
+    }
+
+    /// How long a denial is remembered at most, whatever the service says.
+    pub fn deny_cache_max_age(&self) -> Duration {
+        let given = self.deny_cache.0;
+        given.map_or(DENY_CACHE_MAX_AGE, |cache| cache.max_age.get())
+    }
+}

@@ -1,0 +1,273 @@
+//! Where it is written down how much each key has left: in shared data for all
+//! workers, and in this one what it need not ask for again.
+
+mod denials;
+mod hands;
+mod table;
+
+use std::cell::RefCell;
+use std::num::NonZeroUsize;
+
+use legation::Result;
+use legation::fingerprint::Fingerprints;
+use legation::shared::{Geometry, SharedError};
+
+use crate::limit::{Limit, Slot};
+use crate::now::Now;
+use crate::slots::{self, List, Looked, Report};
+use denials::Denials;
+pub(crate) use hands::Lease;
+use hands::{Hands, Unspent};
+use table::{Changed, Table};
+
+/// Keys of which a worker remembers that they have nothing left, or for which it holds
+/// tokens.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
+
+/// Keys whose tokens are given back at a tick: two host calls each.
+const GIVEN_BACK: usize = 256;
+
+/// What is written down of all keys.
+pub(crate) struct Ledger {
+    table: Table,
+    fingerprints: Fingerprints,
+    denials: RefCell<Denials>,
+    /// Where tokens are taken several at a time.
+    hands: Option<RefCell<Hands>>,
+    /// Tokens that are to be given back at the next tick.
+    unspent: RefCell<Vec<Unspent>>,
+}
+
+/// What came of a request for tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// They are taken.
+    Admitted(Report),
+    /// They are not there.
+    Denied {
+        /// Nanoseconds until they would be, as things stand.
+        retry_after: u64,
+        report: Report,
+    },
+    /// Other workers changed the key's state in the midst of each try. Nothing is
+    /// taken.
+    Contended,
+}
+
+/// A key and the policy by which it is limited.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Account<'a> {
+    pub(crate) key: &'a [u8],
+    /// The policy's number, and its limits.
+    pub(crate) policy: usize,
+    pub(crate) limits: &'a [Limit],
+}
+
+impl Ledger {
+    /// With room for so many keys, shared by all that use the same name.
+    pub(crate) fn open(name: &str, keys: u32, lease: Option<Lease>) -> Result<Self, SharedError> {
+        let fingerprints = Fingerprints::new().map_err(|error| SharedError::NoRandomness {
+            name: name.to_owned(),
+            why: error.to_string(),
+        })?;
+        Ok(Self {
+            table: Table::open(name, Geometry::for_keys(keys))?,
+            fingerprints,
+            denials: RefCell::new(Denials::new(REMEMBERED)),
+            hands: lease.map(|lease| RefCell::new(Hands::new(lease, REMEMBERED))),
+            unspent: RefCell::default(),
+        })
+    }
+
+    /// Takes so many hits from all limits of a policy, or from none. `displaced` is
+    /// called where another key's state had to go for it.
+    ///
+    /// No host call where the tokens are at hand, the time's where the key is known
+    /// to have none, and else the time's and two for each try.
+    pub(crate) fn take(
+        &self,
+        account: Account<'_>,
+        hits: u32,
+        now: &Now,
+        displaced: impl FnOnce(),
+    ) -> Result<Outcome> {
+        let Account { key, limits, .. } = account;
+        let fingerprint = self.fingerprints.of(key);
+        let mut wanted = 0;
+        if let Some(hands) = &self.hands {
+            let mut hands = hands.borrow_mut();
+            if let Some(report) = hands.spend(fingerprint, hits) {
+                return Ok(Outcome::Admitted(report));
+            }
+            wanted = hands.wanted(fingerprint);
+        }
+        if let Some(denied) = self.denials.borrow_mut().find(fingerprint, hits, now)? {
+            return Ok(denied);
+        }
+        let at = now.nanoseconds()?;
+        let mut looked = None;
+        let changed = self.table.change(key, limits.len(), now, |stored| {
+            let (came_of_it, ahead) = take_ahead(limits, stored, at, hits, wanted);
+            // Where it is denied it is written all the same: who is being refused is not
+            // forgotten.
+            let slots = came_of_it.slots.clone();
+            looked = Some((came_of_it, ahead));
+            slots
+        })?;
+        let (Changed::Written { displaced: other }, Some((looked, ahead))) = (changed, looked)
+        else {
+            return Ok(Outcome::Contended);
+        };
+        if other {
+            displaced();
+        }
+        let Looked {
+            is_admitted,
+            retry_after,
+            report,
+            ..
+        } = looked;
+        if !is_admitted {
+            let mut denials = self.denials.borrow_mut();
+            denials.put(fingerprint, hits, at, retry_after, report);
+            return Ok(Outcome::Denied {
+                retry_after,
+                report,
+            });
+        }
+        if let Some(hands) = &self.hands {
+            let unspent = hands
+                .borrow_mut()
+                .put(fingerprint, account, ahead, report, at);
+            // What is at hand for a key that is not seen any more is found at a tick.
+            if let Some(unspent) = unspent {
+                self.unspent.borrow_mut().push(unspent);
+            }
+        }
+        Ok(Outcome::Admitted(report))
+    }
+
+    /// Takes one of so many places, until [`leave`](Self::leave). The time's host call, and
+    /// two for each try.
+    pub(crate) fn enter(
+        &self,
+        key: &[u8],
+        most: u32,
+        now: &Now,
+        displaced: impl FnOnce(),
+    ) -> Result<Outcome> {
+        let at = now.nanoseconds()?;
+        let mut entered = (false, 0);
+        let changed = self.table.change(key, 1, now, |stored| {
+            let inside = inside(stored, at);
+            let is_admitted = inside < most;
+            let inside = if is_admitted {
+                inside.saturating_add(1)
+            } else {
+                inside
+            };
+            entered = (is_admitted, most.saturating_sub(inside));
+            places(inside, at)
+        })?;
+        let Changed::Written { displaced: other } = changed else {
+            return Ok(Outcome::Contended);
+        };
+        if other {
+            displaced();
+        }
+        let (is_admitted, remaining) = entered;
+        let mut report = Report::default();
+        report.standing.remaining = remaining;
+        Ok(if is_admitted {
+            Outcome::Admitted(report)
+        } else {
+            Outcome::Denied {
+                retry_after: 0,
+                report,
+            }
+        })
+    }
+
+    /// Gives a place back.
+    pub(crate) fn leave(&self, key: &[u8], now: &Now) -> Result<()> {
+        let at = now.nanoseconds()?;
+        self.table.change(key, 1, now, |stored| {
+            places(inside(stored, at).saturating_sub(1), at)
+        })?;
+        Ok(())
+    }
+
+    /// Gives tokens back that were not spent in time. For a tick: `limits_of` finds the
+    /// limits of a policy.
+    pub(crate) fn expire<'a>(
+        &self,
+        now: &Now,
+        limits_of: impl Fn(usize) -> Option<&'a [Limit]>,
+    ) -> Result<()> {
+        let Some(hands) = &self.hands else {
+            return Ok(());
+        };
+        let at = now.nanoseconds()?;
+        let mut unspent = self.unspent.take();
+        unspent.truncate(GIVEN_BACK);
+        unspent.extend(hands.borrow_mut().expire(at, GIVEN_BACK));
+        for Unspent {
+            key,
+            policy,
+            tokens,
+            taken,
+        } in unspent
+        {
+            if let Some(limits) = limits_of(policy) {
+                self.table.change(&key, limits.len(), now, |stored| {
+                    slots::give_back(limits, stored, at, tokens, taken)
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How long places are held of which nothing more is heard, as of a worker that is gone: an
+/// hour after the last one came or went.
+const HELD: u64 = 3_600_000_000_000;
+
+/// How many places are taken.
+fn inside(stored: &[Slot], now: u64) -> u32 {
+    let slot = stored.first().filter(|slot| slot.until > now);
+    slot.map_or(0, |slot| slot.a)
+}
+
+fn places(inside: u32, now: u64) -> List {
+    let until = if inside == 0 {
+        0
+    } else {
+        now.saturating_add(HELD)
+    };
+    let mut list = List::new();
+    list.push(Slot {
+        until,
+        a: inside,
+        b: 0,
+    });
+    list
+}
+
+/// Takes what is asked for, and where there is plenty, some more. Says how many more.
+fn take_ahead(
+    limits: &[Limit],
+    stored: &[Slot],
+    now: u64,
+    hits: u32,
+    wanted: u32,
+) -> (Looked, u32) {
+    let looked = slots::take(limits, stored, now, hits);
+    let ahead = hands::share(wanted, looked.report.standing.remaining);
+    if looked.is_admitted && ahead > 0 {
+        let more = slots::take(limits, &looked.slots, now, ahead);
+        if more.is_admitted {
+            return (more, ahead);
+        }
+    }
+    (looked, 0)
+}

@@ -1,0 +1,73 @@
+//! Who has nothing left, so that shared data need not be asked about them again.
+
+use std::num::NonZeroUsize;
+
+use legation::Result;
+use legation::fingerprint::{Fingerprint, FingerprintState};
+use lru::LruCache;
+
+use super::Outcome;
+use crate::now::Now;
+use crate::slots::Report;
+
+/// Denials of one worker. Nobody gets tokens back before their time, so that a denial
+/// holds until the time it names.
+pub(super) struct Denials(LruCache<Fingerprint, Denial, FingerprintState>);
+
+struct Denial {
+    /// So many hits were denied, or more are.
+    hits: u32,
+    /// When that was, and when they would be admitted.
+    since: u64,
+    until: u64,
+    /// How things stood then.
+    report: Report,
+}
+
+impl Denials {
+    /// Of so many keys; what was used least recently is forgotten first.
+    pub(super) fn new(keys: NonZeroUsize) -> Self {
+        Self(LruCache::with_hasher(keys, FingerprintState::default()))
+    }
+
+    /// The denial that so many hits meet. The time is asked for only where there was one.
+    pub(super) fn find(
+        &mut self,
+        key: Fingerprint,
+        hits: u32,
+        now: &Now,
+    ) -> Result<Option<Outcome>> {
+        let Some(denial) = self.0.get(&key) else {
+            return Ok(None);
+        };
+        let at = now.nanoseconds()?;
+        // A clock that was put back has nobody wait for its old time.
+        if !(denial.since..denial.until).contains(&at) {
+            self.0.pop(&key);
+            return Ok(None);
+        }
+        let passed = at.saturating_sub(denial.since);
+        Ok((hits >= denial.hits).then(|| Outcome::Denied {
+            retry_after: denial.until.saturating_sub(at),
+            report: denial.report.after(passed),
+        }))
+    }
+
+    pub(super) fn put(
+        &mut self,
+        key: Fingerprint,
+        hits: u32,
+        since: u64,
+        retry_after: u64,
+        report: Report,
+    ) {
+        let until = since.saturating_add(retry_after);
+        let denial = Denial {
+            hits,
+            since,
+            until,
+            report,
+        };
+        self.0.put(key, denial);
+    }
+}

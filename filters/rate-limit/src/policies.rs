@@ -1,0 +1,295 @@
+//! What is limited, and which of it a request meets.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use deserr::ValuePointerRef;
+use legation::config::ConfigErrors;
+use smallvec::SmallVec;
+
+use crate::config::{self, Config};
+use crate::descriptor::{Descriptor, Entry};
+use crate::limit::{Limit, TokenBucket, Window};
+use crate::slots::MOST;
+
+/// What the default limit is called.
+const DEFAULT: &str = "default";
+
+/// Said of the only limit whose numbers, each in its range, are out of range together.
+const TOO_SLOW: &str = "the token bucket would take more than 200 years to fill";
+
+/// A key under which something is written down.
+pub(crate) type Key = SmallVec<[u8; 96]>;
+
+/// The policies of a configuration.
+#[derive(Debug)]
+pub(crate) struct Policies {
+    list: Box<[Policy]>,
+    /// Those for certain values, by the entries as they stand in a key.
+    exact: HashMap<Key, usize>,
+    /// Those for any values, in the order they are written.
+    wild: Box<[usize]>,
+    /// The one for requests that meet none of the others, or for all.
+    default: Option<usize>,
+    always_consume_default: bool,
+}
+
+/// Limits for requests with certain descriptors.
+#[derive(Debug)]
+pub(crate) struct Policy {
+    pub(crate) name: Box<str>,
+    pub(crate) kind: Kind,
+    /// Whether it is only watched.
+    pub(crate) is_shadow: bool,
+    pattern: Box<[Pattern]>,
+    /// What its keys begin with: the same on all workers, and another one once it limits
+    /// anything else.
+    identity: u64,
+}
+
+/// An entry that a descriptor must have: of a certain value, or of any.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Pattern {
+    pub(crate) key: Box<str>,
+    pub(crate) value: Option<Box<[u8]>>,
+}
+
+/// How requests are limited.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    /// In number and time: by all of these.
+    Rate(SmallVec<[Limit; MOST]>),
+    /// So many at a time.
+    Concurrency(u32),
+}
+
+/// A policy that a request meets, and the key that it is written down under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Met {
+    pub(crate) policy: usize,
+    pub(crate) key: Key,
+    /// What the request counts for.
+    pub(crate) hits: u32,
+}
+
+impl Policies {
+    /// As configured.
+    pub(crate) fn of(config: &Config) -> Result<Self, ConfigErrors> {
+        let at = ValuePointerRef::Origin;
+        let list = at.push_key("descriptors");
+        let mut errors = None;
+        let mut policies = Vec::new();
+        let mut kind = |limits: &[config::Limit], at: ValuePointerRef<'_>| match Kind::of(limits) {
+            Some(kind) => Some(kind),
+            None => {
+                let error = ConfigErrors::at(at, TOO_SLOW);
+                ConfigErrors::add(&mut errors, error);
+                None
+            }
+        };
+        for (index, descriptor) in config.descriptors.iter().enumerate() {
+            let pattern = descriptor.entries.iter().map(|entry| Pattern {
+                key: entry.key.clone(),
+                value: entry.value.as_deref().map(|value| value.as_bytes().into()),
+            });
+            if let Some(kind) = kind(&descriptor.limits, list.push_index(index)) {
+                let name = descriptor.name.as_str();
+                policies.push(Policy::new(
+                    name,
+                    pattern.collect(),
+                    kind,
+                    descriptor.shadow_mode,
+                ));
+            }
+        }
+        let mut default = None;
+        if !config.default_limits.is_empty() {
+            let kind = kind(&config.default_limits, at);
+            default = kind.map(|kind| Policy::new(DEFAULT, Vec::new(), kind, false));
+        }
+        let always = config.always_consume_default_token_bucket;
+        ConfigErrors::check(errors, ())?;
+        Ok(Self::new(policies, default, always))
+    }
+}
+
+impl Kind {
+    /// `None` where a limit is out of range.
+    fn of(limits: &[config::Limit]) -> Option<Self> {
+        let mut rates = SmallVec::new();
+        for limit in limits {
+            let window =
+                |window: config::Window| Window::new(window.requests.get(), window.window.get());
+            rates.push(match *limit {
+                config::Limit::TokenBucket(bucket) => Limit::TokenBucket(TokenBucket::new(
+                    bucket.max_tokens.get(),
+                    bucket.tokens_per_fill.get(),
+                    bucket.fill_interval.get(),
+                )?),
+                config::Limit::FixedWindow(own) => Limit::FixedWindow(window(own)?),
+                config::Limit::SlidingWindow(own) => Limit::SlidingWindow(window(own)?),
+                config::Limit::Concurrency(own) => return Some(Self::Concurrency(own.max.get())),
+            });
+        }
+        Some(Self::Rate(rates))
+    }
+}
+
+impl Policy {
+    pub(crate) fn new(name: &str, pattern: Vec<Pattern>, kind: Kind, is_shadow: bool) -> Self {
+        let mut hasher = DefaultHasher::new();
+        pattern.hash(&mut hasher);
+        kind.hash(&mut hasher);
+        Self {
+            name: name.into(),
+            pattern: pattern.into(),
+            identity: hasher.finish(),
+            kind,
+            is_shadow,
+        }
+    }
+
+    fn is_exact(&self) -> bool {
+        self.pattern.iter().all(|entry| entry.value.is_some())
+    }
+
+    fn takes(&self, entries: &[Entry]) -> bool {
+        let pairs = || self.pattern.iter().zip(entries);
+        self.pattern.len() == entries.len()
+            && pairs().all(|(own, entry)| {
+                let any = || {
+                    own.value
+                        .as_deref()
+                        .is_none_or(|value| value == &*entry.value)
+                };
+                *own.key == *entry.key && any()
+            })
+    }
+}
+
+impl Policies {
+    /// The default policy is one without a pattern.
+    pub(crate) fn new(list: Vec<Policy>, default: Option<Policy>, always_default: bool) -> Self {
+        let mut list = list;
+        let wild = list
+            .iter()
+            .enumerate()
+            .filter(|(_, policy)| !policy.is_exact());
+        let wild = wild.map(|(number, _)| number).collect();
+        let exact = list
+            .iter()
+            .enumerate()
+            .filter(|(_, policy)| policy.is_exact());
+        let exact = exact.map(|(number, policy)| {
+            let entries = policy.pattern.iter();
+            let entries = entries.map(|entry| (&*entry.key, entry.value.as_deref().unwrap_or(b"")));
+            (written(entries), number)
+        });
+        let exact = exact.collect();
+        let number = list.len();
+        let default = default.map(|default| {
+            list.push(default);
+            number
+        });
+        Self {
+            list: list.into(),
+            exact,
+            wild,
+            default,
+            always_consume_default: always_default,
+        }
+    }
+
+    pub(crate) fn get(&self, number: usize) -> Option<&Policy> {
+        self.list.get(number)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Policy> {
+        self.list.iter()
+    }
+
+    /// The limits of a policy, where it has any in number and time.
+    pub(crate) fn limits(&self, number: usize) -> Option<&[Limit]> {
+        match &self.get(number)?.kind {
+            Kind::Rate(limits) => Some(limits),
+            Kind::Concurrency(_) => None,
+        }
+    }
+
+    /// What a request with these descriptors meets, in the order it is asked. `scope` is
+    /// what tells its keys from those of others besides.
+    pub(crate) fn meet(&self, descriptors: &[Descriptor], scope: &[u8]) -> SmallVec<[Met; 2]> {
+        let mut met = SmallVec::<[Met; 2]>::new();
+        for descriptor in descriptors {
+            let entries = descriptor.entries.iter();
+            let entries = written(entries.map(|entry| (&*entry.key, &*entry.value)));
+            let exact = self.exact.get(&entries).copied();
+            let wild = || {
+                let mut wild = self.wild.iter().copied();
+                wild.find(|number| {
+                    let policy = self.get(*number);
+                    policy.is_some_and(|policy| policy.takes(&descriptor.entries))
+                })
+            };
+            if let Some(number) = exact.or_else(wild) {
+                self.add(number, descriptor.hits, scope, &entries, &mut met);
+            }
+        }
+        if met.len() > 1 {
+            let kind = |met: &Met| self.get(met.policy).map(|policy| &policy.kind);
+            met.sort_by(|one, other| by_rate(kind(one), kind(other)));
+        }
+        if let Some(default) = self.default
+            && (met.is_empty() || self.always_consume_default)
+        {
+            // What a descriptor counts for is its own, as in Envoy.
+            self.add(default, 1, scope, &[], &mut met);
+        }
+        met
+    }
+
+    fn add(
+        &self,
+        policy: usize,
+        hits: u32,
+        scope: &[u8],
+        entries: &[u8],
+        met: &mut SmallVec<[Met; 2]>,
+    ) {
+        let identity = self.get(policy).map_or(0, |policy| policy.identity);
+        let mut key = Key::new();
+        key.extend_from_slice(&identity.to_le_bytes());
+        write(scope, &mut key);
+        key.extend_from_slice(entries);
+        met.push(Met { policy, key, hits });
+    }
+}
+
+/// The slowest is asked first, as in Envoy. How many there are at a time is looked at
+/// before how many there are in a time, which is not given back.
+fn by_rate(one: Option<&Kind>, other: Option<&Kind>) -> Ordering {
+    let slowest = |kind: Option<&Kind>| match kind {
+        Some(Kind::Rate(limits)) => limits.iter().min_by(|a, b| a.cmp_rate(b)).copied(),
+        Some(Kind::Concurrency(_)) | None => None,
+    };
+    match (slowest(one), slowest(other)) {
+        (Some(one), Some(other)) => one.cmp_rate(&other),
+        (one, other) => one.is_some().cmp(&other.is_some()),
+    }
+}
+
+/// Entries as they stand in a key: no two lists of them in the same way.
+fn written<'a>(entries: impl Iterator<Item = (&'a str, &'a [u8])>) -> Key {
+    let mut key = Key::new();
+    for (name, value) in entries {
+        write(name.as_bytes(), &mut key);
+        write(value, &mut key);
+    }
+    key
+}
+
+fn write(part: &[u8], key: &mut Key) {
+    key.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes());
+    key.extend_from_slice(part);
+}
