@@ -170,22 +170,26 @@ impl Bucket {
             .map(|(_, value)| value)
     }
 
-    /// Writes an entry. Where there is no room for it, one goes: of those that
-    /// are expendable, else of all, the one not written to for the longest time.
+    /// Writes an entry. Where there is no room for it, the one goes that weighs
+    /// the least; of several, the one not written to for the longest time. What
+    /// weighs nothing is expendable.
     pub(super) fn put(
         &mut self,
         fingerprint: u64,
         value: &[u8],
-        is_expendable: impl Fn(&[u8]) -> bool,
+        weight: impl Fn(&[u8]) -> u128,
     ) -> Displaced {
         let mut displaced = Displaced::Nothing;
         if !self.remove(fingerprint) && self.is_full() {
-            let expendable = self.entries().position(|(_, value)| is_expendable(value));
-            displaced = match expendable {
-                Some(_) => Displaced::Expendable,
-                None => Displaced::Live,
+            let weights = self.entries().map(|(_, value)| weight(value)).enumerate();
+            // Of equals the first, which was written first.
+            let lightest = weights.min_by_key(|(_, weight)| *weight);
+            let (at, weight) = lightest.unwrap_or_default();
+            displaced = match weight {
+                0 => Displaced::Expendable,
+                _ => Displaced::Live,
             };
-            self.remove_at(expendable.unwrap_or(0));
+            self.remove_at(at);
         }
         self.bytes.extend(fingerprint.to_le_bytes());
         self.bytes.extend(value);
@@ -240,8 +244,8 @@ mod tests {
         Layout::new(Geometry { buckets, ways }, value).unwrap()
     }
 
-    fn never(_: &[u8]) -> bool {
-        false
+    fn alike(_: &[u8]) -> u128 {
+        1
     }
 
     #[wasm_bindgen_test(unsupported = test)]
@@ -278,9 +282,9 @@ mod tests {
     #[wasm_bindgen_test(unsupported = test)]
     fn an_entry_is_written_over_and_taken_out() {
         let mut bucket = Bucket::empty(layout(1, 2, 1));
-        assert_eq!(bucket.put(1, b"a", never), Displaced::Nothing);
-        assert_eq!(bucket.put(2, b"b", never), Displaced::Nothing);
-        assert_eq!(bucket.put(1, b"c", never), Displaced::Nothing);
+        assert_eq!(bucket.put(1, b"a", alike), Displaced::Nothing);
+        assert_eq!(bucket.put(2, b"b", alike), Displaced::Nothing);
+        assert_eq!(bucket.put(1, b"c", alike), Displaced::Nothing);
         assert_eq!(bucket.get(1), Some(b"c".as_slice()));
         assert_eq!(bucket.get(2), Some(b"b".as_slice()));
         assert_eq!(bucket.get(3), None);
@@ -295,9 +299,9 @@ mod tests {
     fn the_one_not_written_to_the_longest_goes_first() {
         let mut bucket = Bucket::empty(layout(1, 3, 1));
         for fingerprint in [1, 2, 3, 1] {
-            bucket.put(fingerprint, b"x", never);
+            bucket.put(fingerprint, b"x", alike);
         }
-        assert_eq!(bucket.put(4, b"x", never), Displaced::Live);
+        assert_eq!(bucket.put(4, b"x", alike), Displaced::Live);
         assert_eq!(bucket.get(2), None);
         for kept in [1, 3, 4] {
             assert!(bucket.get(kept).is_some(), "{kept}");
@@ -308,9 +312,9 @@ mod tests {
     fn what_is_expendable_goes_before_what_is_older() {
         let mut bucket = Bucket::empty(layout(1, 3, 1));
         for (fingerprint, value) in [(1, b"x"), (3, b"e"), (2, b"e")] {
-            bucket.put(fingerprint, value, never);
+            bucket.put(fingerprint, value, alike);
         }
-        let is_expendable = |value: &[u8]| value == b"e";
+        let is_expendable = |value: &[u8]| u128::from(value != b"e");
         assert_eq!(bucket.put(4, b"x", is_expendable), Displaced::Expendable);
         assert_eq!(bucket.get(3), None, "the older of the two");
         assert_eq!(bucket.put(5, b"x", is_expendable), Displaced::Expendable);
@@ -320,9 +324,25 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
+    fn the_lightest_goes_first_and_of_equals_the_oldest() {
+        let mut bucket = Bucket::empty(layout(1, 3, 1));
+        let weight = |value: &[u8]| u128::from(value[0]);
+        for (fingerprint, value) in [(1, 9), (2, 5), (3, 5)] {
+            bucket.put(fingerprint, &[value], weight);
+        }
+        assert_eq!(bucket.put(4, &[7], weight), Displaced::Live);
+        assert_eq!(bucket.get(2), None, "the older of the two");
+        assert_eq!(bucket.put(5, &[1], weight), Displaced::Live);
+        assert_eq!(bucket.get(3), None);
+        for kept in [1, 4, 5] {
+            assert!(bucket.get(kept).is_some(), "{kept}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
     fn a_bucket_of_another_geometry_is_empty() {
         let mut bucket = Bucket::empty(layout(4, 2, 1));
-        bucket.put(1, b"a", never);
+        bucket.put(1, b"a", alike);
         let stored = bucket.clone().into_bytes();
         assert_eq!(
             Bucket::read(layout(4, 2, 1), Some(stored.clone())),
@@ -340,8 +360,8 @@ mod tests {
     fn what_is_no_bucket_is_refused() {
         let layout = layout(4, 2, 1);
         let mut bucket = Bucket::empty(layout);
-        bucket.put(1, b"a", never);
-        bucket.put(2, b"a", never);
+        bucket.put(1, b"a", alike);
+        bucket.put(2, b"a", alike);
         let stored = bucket.into_bytes();
         assert_eq!(stored.len(), layout.bucket_size());
         for wrong in [
@@ -376,7 +396,7 @@ mod properties {
             let layout = layout(7, ways, 1);
             let mut bucket = Bucket::empty(layout);
             let mut model = BTreeMap::<u64, (u64, u8)>::new();
-            let is_expendable = |value: &[u8]| value == [0];
+            let weight = |value: &[u8]| u128::from(value[0]);
             for (time, (key, removed, value)) in (0_u64..).zip(steps) {
                 if removed {
                     prop_assert_eq!(bucket.remove(key), model.remove(&key).is_some());
@@ -385,7 +405,7 @@ mod properties {
                     if !model.contains_key(&key) && model.len() == usize::from(ways) {
                         let (_, _, victim) = model
                             .iter()
-                            .map(|(key, (time, value))| (*value != 0, *time, *key))
+                            .map(|(key, (time, value))| (*value, *time, *key))
                             .min()
                             .unwrap();
                         wanted = match model.remove(&victim) {
@@ -394,7 +414,7 @@ mod properties {
                         };
                     }
                     model.insert(key, (time, value));
-                    prop_assert_eq!(bucket.put(key, &[value], is_expendable), wanted);
+                    prop_assert_eq!(bucket.put(key, &[value], weight), wanted);
                 }
                 let stored = bucket.into_bytes();
                 prop_assert!(stored.len() <= layout.bucket_size());
@@ -416,7 +436,7 @@ mod properties {
             let mut stored = if headed { layout.head().to_vec() } else { Vec::new() };
             stored.extend(bytes);
             if let Ok(mut bucket) = Bucket::read(layout, Some(stored)) {
-                bucket.put(key, &[1, 2, 3, 4], |_| true);
+                bucket.put(key, &[1, 2, 3, 4], |_| 0);
                 prop_assert_eq!(bucket.get(key), Some([1, 2, 3, 4].as_slice()));
                 prop_assert!(bucket.remove(key));
                 prop_assert!(bucket.into_bytes().len() <= layout.bucket_size());

@@ -31,6 +31,13 @@ pub trait MapValue: Sized {
         let _ = now;
         false
     }
+
+    /// How much would be lost with it, in any unit: where room is needed and nothing
+    /// is expendable, the least goes first, and of equals the one not updated for the
+    /// longest time.
+    fn weight(&self) -> u128 {
+        0
+    }
 }
 
 /// An array of bytes.
@@ -79,7 +86,8 @@ impl<const N: usize> MapValue for [u8; N] {
 /// A key belongs to one of the [`Geometry`]'s buckets, and a bucket is one value
 /// of shared data with up to `ways` entries. A key that is new to a full bucket
 /// takes the place of an entry that [is expendable](MapValue::is_expendable), or
-/// else of the one not updated for the longest time.
+/// else of the one that [weighs](MapValue::weight) the least, or of the one not
+/// updated for the longest time.
 ///
 /// **Memory.** Keys and values in shared data are never more bytes than
 /// [`max_bytes`](Self::max_bytes),
@@ -255,8 +263,11 @@ impl<V: MapValue> SharedMap<V> {
                 };
                 let bytes = new.to_bytes();
                 let displaced = bucket.put(fingerprint, bytes.as_ref(), |value| {
-                    // What cannot be read is of no use to anyone.
-                    read::<V>(value).is_none_or(|value| value.is_expendable(now))
+                    match read::<V>(value) {
+                        Some(value) if !value.is_expendable(now) => value.weight().max(1),
+                        // What cannot be read is of no use to anyone.
+                        _ => 0,
+                    }
                 });
                 Ok((Some(bucket.into_bytes()), (Some(new), displaced)))
             })?;
