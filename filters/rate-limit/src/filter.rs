@@ -75,7 +75,8 @@ impl HttpFilter for RateLimit {
             format!("rate-limit.{scope}"),
             config.max_dynamic_descriptors,
         );
-        let ledger = Ledger::open(&name, keys, lease).map_err(|error| unusable(&error))?;
+        let ledger =
+            Ledger::open(&name, &policies, keys, lease).map_err(|error| unusable(&error))?;
         let service = config.service.as_ref();
         let service = service
             .map(|service| Service::new(service, host))
@@ -146,7 +147,7 @@ impl HttpFilter for RateLimit {
     fn on_done(&self, stream: &mut Stream) {
         let now = Now::default();
         for place in stream.places.drain(..) {
-            if let Err(error) = self.ledger.leave(&place.key, &now) {
+            if let Err(error) = self.ledger.leave(place.policy, &place.key, &now) {
                 log::warn!(error:%; "a place was not given back; it is in an hour");
             }
         }

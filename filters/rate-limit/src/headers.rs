@@ -80,10 +80,7 @@ impl Announce {
         headers: &mut SmallVec<[(HeaderName, String); 5]>,
     ) {
         let standing = report.standing;
-        let limits = match &policy.kind {
-            Kind::Rate(limits) => limits.as_slice(),
-            Kind::Concurrency(_) => &[],
-        };
+        let limits = policy.limits();
         let quota = match &policy.kind {
             Kind::Rate(limits) => limits.get(report.limit).map_or(0, Limit::quota),
             Kind::Concurrency(most) => *most,

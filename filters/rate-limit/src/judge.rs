@@ -72,7 +72,7 @@ pub(crate) fn judge(
                 };
                 ledger.take(account, met.hits, now, displaced)?
             }
-            Kind::Concurrency(most) => ledger.enter(&met.key, *most, now, displaced)?,
+            Kind::Concurrency(most) => ledger.enter(met.policy, &met.key, *most, now, displaced)?,
         };
         let report = match outcome {
             Outcome::Admitted(report) => {

@@ -8,12 +8,13 @@ mod table;
 use std::cell::RefCell;
 use std::num::NonZeroUsize;
 
-use legation::Result;
 use legation::fingerprint::Fingerprints;
 use legation::shared::{Geometry, SharedError};
+use legation::{Error, Result};
 
 use crate::limit::{Limit, Slot};
 use crate::now::Now;
+use crate::policies::Policies;
 use crate::slots::{self, List, Looked, Report};
 use denials::Denials;
 pub(crate) use hands::Lease;
@@ -29,7 +30,8 @@ const GIVEN_BACK: usize = 256;
 
 /// What is written down of all keys.
 pub(crate) struct Ledger {
-    table: Table,
+    /// One for each policy, by its number.
+    tables: Box<[Table]>,
     fingerprints: Fingerprints,
     denials: RefCell<Denials>,
     /// Where tokens are taken several at a time.
@@ -64,14 +66,25 @@ pub(crate) struct Account<'a> {
 }
 
 impl Ledger {
-    /// With room for so many keys, shared by all that use the same name.
-    pub(crate) fn open(name: &str, keys: u32, lease: Option<Lease>) -> Result<Self, SharedError> {
+    /// With room for so many keys of each policy, shared by all that use the same name.
+    pub(crate) fn open(
+        name: &str,
+        policies: &Policies,
+        keys: u32,
+        lease: Option<Lease>,
+    ) -> Result<Self, SharedError> {
         let fingerprints = Fingerprints::new().map_err(|error| SharedError::NoRandomness {
             name: name.to_owned(),
             why: error.to_string(),
         })?;
+        let geometry = Geometry::for_keys(keys);
+        let tables = policies.iter().enumerate().map(|(number, policy)| {
+            // Numbers, as shared data keeps for ever what it was given under a name.
+            let (name, limits) = (format!("{name}.{number}"), policy.limits().len());
+            Table::open(&name, limits, geometry)
+        });
         Ok(Self {
-            table: Table::open(name, Geometry::for_keys(keys))?,
+            tables: tables.collect::<Result<_, _>>()?,
             fingerprints,
             denials: RefCell::new(Denials::new(REMEMBERED)),
             hands: lease.map(|lease| RefCell::new(Hands::new(lease, REMEMBERED))),
@@ -91,7 +104,11 @@ impl Ledger {
         now: &Now,
         displaced: impl FnOnce(),
     ) -> Result<Outcome> {
-        let Account { key, limits, .. } = account;
+        let Account {
+            key,
+            policy,
+            limits,
+        } = account;
         let fingerprint = self.fingerprints.of(key);
         let mut wanted = 0;
         if let Some(hands) = &self.hands {
@@ -106,7 +123,7 @@ impl Ledger {
         }
         let at = now.nanoseconds()?;
         let mut looked = None;
-        let changed = self.table.change(key, limits.len(), now, |stored| {
+        let changed = self.change(policy, key, now, |stored| {
             let (came_of_it, ahead) = take_ahead(limits, stored, at, hits, wanted);
             // Where it is denied it is written all the same: who is being refused is not
             // forgotten.
@@ -151,6 +168,7 @@ impl Ledger {
     /// two for each try.
     pub(crate) fn enter(
         &self,
+        policy: usize,
         key: &[u8],
         most: u32,
         now: &Now,
@@ -158,7 +176,7 @@ impl Ledger {
     ) -> Result<Outcome> {
         let at = now.nanoseconds()?;
         let mut entered = (false, 0);
-        let changed = self.table.change(key, 1, now, |stored| {
+        let changed = self.change(policy, key, now, |stored| {
             let inside = inside(stored, at);
             let is_admitted = inside < most;
             let inside = if is_admitted {
@@ -189,12 +207,25 @@ impl Ledger {
     }
 
     /// Gives a place back.
-    pub(crate) fn leave(&self, key: &[u8], now: &Now) -> Result<()> {
+    pub(crate) fn leave(&self, policy: usize, key: &[u8], now: &Now) -> Result<()> {
         let at = now.nanoseconds()?;
-        self.table.change(key, 1, now, |stored| {
+        self.change(policy, key, now, |stored| {
             places(inside(stored, at).saturating_sub(1), at)
         })?;
         Ok(())
+    }
+
+    fn change(
+        &self,
+        policy: usize,
+        key: &[u8],
+        now: &Now,
+        change: impl FnMut(&[Slot]) -> List,
+    ) -> Result<Changed> {
+        match self.tables.get(policy) {
+            Some(table) => table.change(key, now, change),
+            None => Err(Error::other("a policy without a table")),
+        }
     }
 
     /// Gives tokens back that were not spent in time. For a tick: `limits_of` finds the
@@ -219,7 +250,7 @@ impl Ledger {
         } in unspent
         {
             if let Some(limits) = limits_of(policy) {
-                self.table.change(&key, limits.len(), now, |stored| {
+                self.change(policy, &key, now, |stored| {
                     slots::give_back(limits, stored, at, tokens, taken)
                 })?;
             }

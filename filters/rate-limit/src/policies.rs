@@ -150,6 +150,14 @@ impl Policy {
         }
     }
 
+    /// Its limits in number and time, if it has any.
+    pub(crate) fn limits(&self) -> &[Limit] {
+        match &self.kind {
+            Kind::Rate(limits) => limits,
+            Kind::Concurrency(_) => &[],
+        }
+    }
+
     fn is_exact(&self) -> bool {
         self.pattern.iter().all(|entry| entry.value.is_some())
     }
@@ -209,12 +217,9 @@ impl Policies {
         self.list.iter()
     }
 
-    /// The limits of a policy, where it has any in number and time.
+    /// The limits of a policy in number and time.
     pub(crate) fn limits(&self, number: usize) -> Option<&[Limit]> {
-        match &self.get(number)?.kind {
-            Kind::Rate(limits) => Some(limits),
-            Kind::Concurrency(_) => None,
-        }
+        self.get(number).map(Policy::limits)
     }
 
     /// What a request with these descriptors meets, in the order it is asked. `scope` is

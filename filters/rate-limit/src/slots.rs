@@ -70,6 +70,10 @@ macro_rules! values {
                 let now = nanoseconds(now);
                 self.0.iter().all(|slot| slot.is_expendable(now))
             }
+
+            fn weight(&self) -> u128 {
+                self.0.iter().map(|slot| slot.weight()).max().unwrap_or(0)
+            }
         }
     )*};
 }

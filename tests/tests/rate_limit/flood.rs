@@ -6,7 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use legation_tests::RawConnection;
+use legation_tests::{Config, RawConnection};
+use serde_json::json;
 
 /// Connections at once, which Envoy spreads over its workers.
 const CONNECTIONS: usize = 16;
@@ -18,6 +19,13 @@ pub(crate) struct Flood {
     pub(crate) refused: u64,
     /// From before the first request to after the last answer.
     pub(crate) took: Duration,
+}
+
+/// Has Envoy answer what is let through, so that no upstream slows it down.
+pub(crate) fn answered_by_envoy(config: Config) -> Config {
+    let route = json!({"match": {"prefix": "/"}, "direct_response": {"status": 200}});
+    let host = json!({"name": "all", "domains": ["*"], "routes": [route]});
+    config.hcm(&json!({"route_config": {"name": "flood", "virtual_hosts": [host]}}))
 }
 
 /// Sends so many requests, with what headers each is to have, and counts the answers.

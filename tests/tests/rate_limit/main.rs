@@ -3,6 +3,7 @@
 mod agreement;
 mod exact;
 mod flood;
+mod keys;
 
 use legation_tests::wasm_filter;
 use serde_json::{Value, json};

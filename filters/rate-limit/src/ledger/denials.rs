@@ -10,6 +10,11 @@ use super::Outcome;
 use crate::now::Now;
 use crate::slots::Report;
 
+/// How long a denial is believed at most, in nanoseconds: then shared data is asked, and
+/// written, so that a key which is refused again and again is not forgotten there for
+/// those that come anew.
+const BELIEVED: u64 = 1_000_000_000;
+
 /// Denials of one worker. Nobody gets tokens back before their time, so that a denial
 /// holds until the time it names.
 pub(super) struct Denials(LruCache<Fingerprint, Denial, FingerprintState>);
@@ -17,9 +22,11 @@ pub(super) struct Denials(LruCache<Fingerprint, Denial, FingerprintState>);
 struct Denial {
     /// So many hits were denied, or more are.
     hits: u32,
-    /// When that was, and when they would be admitted.
+    /// When that was, and how long it is believed.
     since: u64,
     until: u64,
+    /// Nanoseconds from then until they would be admitted.
+    retry_after: u64,
     /// How things stood then.
     report: Report,
 }
@@ -48,7 +55,10 @@ impl Denials {
         }
         let passed = at.saturating_sub(denial.since);
         Ok((hits >= denial.hits).then(|| Outcome::Denied {
-            retry_after: denial.until.saturating_sub(at),
+            retry_after: match denial.retry_after {
+                u64::MAX => u64::MAX,
+                retry_after => retry_after.saturating_sub(passed),
+            },
             report: denial.report.after(passed),
         }))
     }
@@ -61,11 +71,11 @@ impl Denials {
         retry_after: u64,
         report: Report,
     ) {
-        let until = since.saturating_add(retry_after);
         let denial = Denial {
             hits,
             since,
-            until,
+            until: since.saturating_add(retry_after.min(BELIEVED)),
+            retry_after,
             report,
         };
         self.0.put(key, denial);

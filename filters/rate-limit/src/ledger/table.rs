@@ -7,11 +7,11 @@ use crate::limit::Slot;
 use crate::now::Now;
 use crate::slots::{List, SlotList, Slots};
 
-/// The shared maps: one for the many policies with one limit, and one for those with
-/// several. Each takes room in shared data as it comes into use.
-pub(super) struct Table {
-    one: SharedMap<Slots<1>>,
-    several: SharedMap<Slots<4>>,
+/// The shared map of one policy: those of the others cannot displace its keys. It takes
+/// room in shared data as it comes into use.
+pub(super) enum Table {
+    OfOne(SharedMap<Slots<1>>),
+    OfSeveral(SharedMap<Slots<4>>),
 }
 
 /// What came of a change.
@@ -26,26 +26,25 @@ pub(super) enum Changed {
 }
 
 impl Table {
-    pub(super) fn open(name: &str, geometry: Geometry) -> Result<Self, SharedError> {
-        Ok(Self {
-            one: SharedMap::open(format!("{name}.1"), geometry)?,
-            several: SharedMap::open(format!("{name}.4"), geometry)?,
+    /// For so many limits.
+    pub(super) fn open(name: &str, limits: usize, geometry: Geometry) -> Result<Self, SharedError> {
+        Ok(match limits {
+            0 | 1 => Self::OfOne(SharedMap::open(format!("{name}.1"), geometry)?),
+            _ => Self::OfSeveral(SharedMap::open(format!("{name}.4"), geometry)?),
         })
     }
 
-    /// Changes what is stored of a key under so many limits. Called again with what
-    /// is stored then where another worker was quicker.
+    /// Changes what is stored of a key. Called again with what is stored then where
+    /// another worker was quicker.
     pub(super) fn change(
         &self,
         key: &[u8],
-        limits: usize,
         now: &Now,
         change: impl FnMut(&[Slot]) -> List,
     ) -> Result<Changed> {
-        if limits <= 1 {
-            change_in(&self.one, key, now, change)
-        } else {
-            change_in(&self.several, key, now, change)
+        match self {
+            Self::OfOne(map) => change_in(map, key, now, change),
+            Self::OfSeveral(map) => change_in(map, key, now, change),
         }
     }
 }

@@ -20,6 +20,12 @@ impl Slot {
         self.until <= now
     }
 
+    /// How much would be forgotten with it, among those of one limit: the longer it
+    /// matters the more, and in one window the more the more is counted.
+    pub(crate) fn weight(self) -> u128 {
+        u128::from(self.until) << 64 | u128::from(self.a) << 32 | u128::from(self.b)
+    }
+
     /// Little-endian, in the order of the fields.
     pub(crate) fn to_bytes(self) -> [u8; 16] {
         let until = u128::from(self.until);
