@@ -21,6 +21,7 @@ mod jwt;
 mod load;
 mod message;
 mod modules;
+mod rate_limit;
 mod readme;
 mod report;
 mod rounds;

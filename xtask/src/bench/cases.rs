@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::config::Route;
 use super::filters::{Filter, Module, lua, native, wasm};
 use super::jwt;
+use super::rate_limit;
 use super::tokens::Tokens;
 
 /// The case that every other is a multiple of.
@@ -29,6 +30,8 @@ pub(super) struct Case {
     /// The tokens that the requests have as `authorization`, if they have any: without one a
     /// request must be refused.
     pub(super) tokens: Option<Tokens>,
+    /// How many values the requests' `x-key` has, one after another, if they have it.
+    pub(super) keys: usize,
     /// Bytes of the requests' body.
     pub(super) request_body: usize,
     /// The status that a request gets.
@@ -51,6 +54,7 @@ impl Default for Case {
             times: 1,
             request_headers: Vec::new(),
             tokens: None,
+            keys: 0,
             request_body: 0,
             status: 200,
             proof: None,
@@ -65,6 +69,7 @@ impl Case {
         self.has_baseline_of(other)
             && self.request_headers == other.request_headers
             && self.tokens == other.tokens
+            && self.keys == other.keys
             && self.request_body == other.request_body
     }
 
@@ -82,6 +87,7 @@ pub(super) fn chains() -> Vec<Case> {
         setting_a_header(),
         setting_three_headers(),
         jwt::cases(),
+        rate_limit::cases(),
     ]
     .concat()
 }

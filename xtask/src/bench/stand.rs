@@ -176,18 +176,25 @@ fn bearer(token: &str) -> String {
 
 /// The requests that a case gets, one after another and then from the first again.
 fn requests(case: &Case, pools: &Pools) -> Arc<[Vec<u8>]> {
-    match case.tokens {
-        None => [request(case, None)].into(),
-        Some(tokens) => pools
-            .of(tokens)
-            .iter()
-            .map(|token| request(case, Some(token)))
+    if let Some(tokens) = case.tokens {
+        let tokens = pools.of(tokens).iter();
+        return tokens
+            .map(|token| request(case, &[("authorization", &bearer(token))]))
+            .collect();
+    }
+    match case.keys {
+        0 => [request(case, &[])].into(),
+        keys => (0..keys)
+            .map(|key| request(case, &[(KEY, &format!("customer-{key:05}"))]))
             .collect(),
     }
 }
 
-/// A plain request with a case's headers, a token and a body of the case's size.
-fn request(case: &Case, token: Option<&str>) -> Vec<u8> {
+/// What requests are counted by that are limited.
+pub(super) const KEY: &str = "x-key";
+
+/// A plain request with a case's headers, its own, and a body of the case's size.
+fn request(case: &Case, own: &[(&str, &str)]) -> Vec<u8> {
     let method = if case.request_body == 0 {
         "GET"
     } else {
@@ -200,12 +207,9 @@ fn request(case: &Case, token: Option<&str>) -> Vec<u8> {
          accept: application/json\r\n\
          accept-language: en\r\n"
     );
-    for (name, value) in &case.request_headers {
+    for (name, value) in case.request_headers.iter().chain(own) {
         // Writing to a string does not fail.
         let _ = write!(request, "{name}: {value}\r\n");
-    }
-    if let Some(token) = token {
-        let _ = write!(request, "authorization: {}\r\n", bearer(token));
     }
     if case.request_body > 0 {
         let _ = write!(request, "content-length: {}\r\n", case.request_body);
@@ -227,7 +231,8 @@ mod tests {
             ..Case::default()
         };
 
-        let request = String::from_utf8(request(&case, Some("x"))).expect("is text");
+        let request =
+            String::from_utf8(request(&case, &[("authorization", "Bearer x")])).expect("is text");
 
         assert!(request.contains("\r\nhost: "), "{request}");
         assert!(
