@@ -156,9 +156,10 @@ impl Ledger {
             let unspent = hands
                 .borrow_mut()
                 .put(fingerprint, account, ahead, report, at);
-            // What is at hand for a key that is not seen any more is found at a tick.
-            if let Some(unspent) = unspent {
-                self.unspent.borrow_mut().push(unspent);
+            // Beyond what a tick gives back, it is lost: to its client, and to nobody else.
+            let mut waiting = self.unspent.borrow_mut();
+            if waiting.len() < GIVEN_BACK {
+                waiting.extend(unspent);
             }
         }
         Ok(Outcome::Admitted(report))
@@ -240,7 +241,6 @@ impl Ledger {
         };
         let at = now.nanoseconds()?;
         let mut unspent = self.unspent.take();
-        unspent.truncate(GIVEN_BACK);
         unspent.extend(hands.borrow_mut().expire(at, GIVEN_BACK));
         for Unspent {
             key,

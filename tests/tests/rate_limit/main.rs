@@ -4,6 +4,7 @@ mod agreement;
 mod exact;
 mod flood;
 mod keys;
+mod observed;
 
 use legation_tests::wasm_filter;
 use serde_json::{Value, json};
