@@ -75,6 +75,10 @@ pub struct Config {
 
 /// How requests are refused, and what clients are told.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "options that are each on or off"
+)]
 pub struct Reply {
     /// The status.
     pub status: u16,

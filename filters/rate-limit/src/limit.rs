@@ -149,23 +149,6 @@ impl Limit {
         })
     }
 
-    /// Takes as many hits as would pass one by one, and no more than these: how many
-    /// they are, what to store (`None`: leave it as it is), and how the key stands
-    /// then.
-    pub(crate) fn take_up_to(
-        &self,
-        slot: Option<Slot>,
-        now: u64,
-        at_most: u32,
-    ) -> (u32, Option<Slot>, Standing) {
-        self.with_account(slot, now, |account| {
-            let hits = account.remaining().min(at_most);
-            account.charge(hits);
-            let changed = hits > 0 || account.is_made_up();
-            (hits, changed.then(|| account.slot()), standing(account))
-        })
-    }
-
     /// Gives back hits that were taken at this time and not used: what to store
     /// (`None`: leave it as it is).
     ///
@@ -184,11 +167,6 @@ impl Limit {
             let after = account.slot();
             (after != before || account.is_made_up()).then_some(after)
         })
-    }
-
-    /// How a key stands.
-    pub(crate) fn standing(&self, slot: Option<Slot>, now: u64) -> Standing {
-        self.with_account(slot, now, |account| standing(account))
     }
 
     /// The most hits that ever pass at once: a bucket's tokens, a window's requests.

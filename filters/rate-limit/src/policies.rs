@@ -80,13 +80,12 @@ impl Policies {
         let list = at.push_key("descriptors");
         let mut errors = None;
         let mut policies = Vec::new();
-        let mut kind = |limits: &[config::Limit], at: ValuePointerRef<'_>| match Kind::of(limits) {
-            Some(kind) => Some(kind),
-            None => {
-                let error = ConfigErrors::at(at, TOO_SLOW);
-                ConfigErrors::add(&mut errors, error);
-                None
+        let mut kind = |limits: &[config::Limit], at: ValuePointerRef<'_>| {
+            let kind = Kind::of(limits);
+            if kind.is_none() {
+                ConfigErrors::add(&mut errors, ConfigErrors::at(at, TOO_SLOW));
             }
+            kind
         };
         for (index, descriptor) in config.descriptors.iter().enumerate() {
             let pattern = descriptor.entries.iter().map(|entry| Pattern {

@@ -16,13 +16,14 @@ type Timeout = BoundedDuration<10, 300_000>;
 /// As in Envoy.
 const TIMEOUT: Option<Timeout> = Timeout::from_millis(20);
 const STATUS_ON_ERROR: u16 = 500;
-const DENY_CACHE_MAX_AGE: Duration = Duration::from_secs(60);
+const DENY_CACHE_MAX_AGE: Duration = Duration::from_mins(1);
 
 /// `rate_limit_service`: who is asked about requests, and what goes without an answer.
 #[derive(Debug, Clone, Deserr)]
 #[deserr(error = ConfigErrors, deny_unknown_fields, validate = check -> ConfigErrors)]
 pub struct Service {
-    grpc_service: GrpcService,
+    #[deserr(rename = "grpc_service")]
+    grpc: GrpcService,
     domain: Text,
     #[deserr(default)]
     timeout: Given<Timeout>,
@@ -75,7 +76,7 @@ struct DenyCache {
 }
 
 fn check(service: Service, at: ValuePointerRef<'_>) -> Result<Service, ConfigErrors> {
-    if service.timeout.0.is_some() && service.grpc_service.timeout.0.is_some() {
+    if service.timeout.0.is_some() && service.grpc.timeout.0.is_some() {
         let problem = Problem::new("the time is given twice")
             .help("`timeout` of the service and of its `grpc_service` are the same: give one");
         return Err(ConfigErrors::at(at.push_key("timeout"), problem));
@@ -91,9 +92,9 @@ impl Service {
 
     /// Where it is, and how long it may take.
     pub fn http_service(&self) -> HttpServiceConfig {
-        let cluster = self.grpc_service.envoy_grpc.cluster_name.as_str();
+        let cluster = self.grpc.envoy_grpc.cluster_name.as_str();
         let mut service = HttpServiceConfig::of_cluster(cluster);
-        let timeout = self.timeout.0.or(self.grpc_service.timeout.0);
+        let timeout = self.timeout.0.or(self.grpc.timeout.0);
         if let Some(timeout) = timeout.or(TIMEOUT) {
             service = service.with_timeout(timeout);
         }

@@ -70,6 +70,14 @@ fn parts_that_do_not_fit_together_are_refused() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn a_service_that_is_wrong_says_where_and_what_would_be_right() {
+    assert_refused(refused::SERVICE, |service| {
+        let asked = r#""rate_limits":[{"actions":[{"remote_address":{}}]}]"#;
+        format!(r#"{{{asked},"rate_limit_service":{service}}}"#)
+    });
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn the_shortest_configuration_has_defaults() {
     let config = accept(r#"{"token_bucket":{"max_tokens":100,"fill_interval":"60s"}}"#);
 
@@ -174,6 +182,57 @@ fn every_option_is_taken() {
     assert!(config.local_rate_limit_per_downstream_connection);
     assert_eq!(config.max_dynamic_descriptors, 5);
     assert_eq!(config.xff_num_trusted_hops, 2);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_service_has_defaults() {
+    let config = accept(
+        r#"{
+            "rate_limits": [{"actions": [{"remote_address": {}}]}],
+            "rate_limit_service": {
+                "grpc_service": {"envoy_grpc": {"cluster_name": "limits"}},
+                "domain": "edge"
+            }
+        }"#,
+    );
+
+    assert!(config.default_limits.is_empty());
+    let service = config.service.unwrap();
+    assert_eq!(service.domain(), "edge");
+    assert!(!service.failure_mode_deny);
+    assert_eq!(service.status_on_error(), 500);
+    assert!(!service.disable_x_envoy_ratelimited_header);
+    assert_eq!(service.deny_cache_max_age(), Duration::from_mins(1));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn every_option_of_a_service_is_taken() {
+    let config = accept(
+        r#"{
+            "rate_limits": [{
+                "actions": [{"remote_address": {}}],
+                "limit": {"requests_per_unit": 5, "unit": "MINUTE"}
+            }],
+            "rate_limit_service": {
+                "grpc_service": {"envoy_grpc": {"cluster_name": "limits"}, "timeout": "50ms"},
+                "domain": "edge",
+                "failure_mode_deny": true,
+                "status_on_error": {"code": 503},
+                "disable_x_envoy_ratelimited_header": true,
+                "deny_cache": {"max_age": "0s"},
+                "retry_policy": {"num_retries": 1},
+                "circuit_breaker": {"consecutive_failures": 5}
+            }
+        }"#,
+    );
+
+    let limit = config.rate_limits[0].limit.0.unwrap();
+    assert_eq!((limit.requests_per_unit(), limit.unit), (5, Unit::Minute));
+    let service = config.service.unwrap();
+    assert!(service.failure_mode_deny);
+    assert_eq!(service.status_on_error(), 503);
+    assert!(service.disable_x_envoy_ratelimited_header);
+    assert_eq!(service.deny_cache_max_age(), Duration::ZERO);
 }
 
 #[wasm_bindgen_test(unsupported = test)]

@@ -299,7 +299,9 @@ pub(super) const RATE_LIMIT: Refused = &[
     ),
     (
         r#""limit":{"requests_per_unit":5,"unit":"MINUTE"}"#,
-        &["rate_limits[0].limit: it is for a rate-limit service, and none is asked; leave it out"],
+        &[
+            "rate_limits[0].limit: it is for a rate limit service, and none is asked; leave it out, or give a `rate_limit_service`",
+        ],
     ),
     (
         r#""limit":{"dynamic_metadata":{}}"#,
@@ -333,7 +335,7 @@ pub(super) const TOP: Refused = &[
     (
         "{}",
         &[
-            "configuration: nothing is limited; give a limit for all requests (`token_bucket`, …), or `descriptors` with theirs",
+            "configuration: nothing is limited; give a limit for all requests (`token_bucket`, …), or `descriptors` with theirs, or a `rate_limit_service`",
         ],
     ),
     (
@@ -343,7 +345,7 @@ pub(super) const TOP: Refused = &[
     (
         r#"{"token_buckt":{}}"#,
         &[
-            "token_buckt: unknown field; did you mean `token_bucket`? (known: stat_prefix, mode, domain, rate_limits, descriptors, token_bucket, fixed_window, sliding_window, concurrency, limits, always_consume_default_token_bucket, filter_enabled, filter_enforced, status, response_headers_to_add, request_headers_to_add_when_not_enforced, rate_limited_as_resource_exhausted, enable_x_ratelimit_headers, enable_ratelimit_headers, local_rate_limit_per_downstream_connection, max_dynamic_descriptors, lease, xff_num_trusted_hops, stage, vh_rate_limits, local_cluster_rate_limit)",
+            "token_buckt: unknown field; did you mean `token_bucket`? (known: stat_prefix, mode, rate_limit_service, rate_limits, descriptors, token_bucket, fixed_window, sliding_window, concurrency, limits, always_consume_default_token_bucket, filter_enabled, filter_enforced, status, response_headers_to_add, request_headers_to_add_when_not_enforced, rate_limited_as_resource_exhausted, enable_retry_after_header, enable_x_ratelimit_headers, enable_ratelimit_headers, local_rate_limit_per_downstream_connection, max_dynamic_descriptors, lease, xff_num_trusted_hops, domain, timeout, failure_mode_deny, status_on_error, disable_x_envoy_ratelimited_header, stage, vh_rate_limits, local_cluster_rate_limit)",
         ],
     ),
     (
@@ -443,7 +445,16 @@ pub(super) const BESIDE: Refused = &[
     ),
     (
         r#""domain":"edge""#,
-        &["domain: it is for a rate-limit service, and none is asked; leave it out"],
+        &["domain: it is said of the rate limit service; write it under `rate_limit_service`"],
+    ),
+    (
+        r#""timeout":"20ms","failure_mode_deny":true,"status_on_error":{"code":500},"disable_x_envoy_ratelimited_header":true"#,
+        &[
+            "timeout: it is said of the rate limit service; write it under `rate_limit_service`",
+            "failure_mode_deny: it is said of the rate limit service; write it under `rate_limit_service`",
+            "status_on_error: it is said of the rate limit service; write it under `rate_limit_service`",
+            "disable_x_envoy_ratelimited_header: it is said of the rate limit service; write it under `rate_limit_service`",
+        ],
     ),
     (
         r#""status":{"code":399}"#,
@@ -556,12 +567,6 @@ pub(super) const BESIDE: Refused = &[
         r#""response_headers_to_add":[{"header":{"key":"x-a","value":"a"}},{"header":{"key":"x-a","value":"a"}},{"header":{"key":"x-a","value":"a"}},{"header":{"key":"x-a","value":"a"}},{"header":{"key":"x-a","value":"a"}},{"header":{"key":"x-a","value":"a"}},{"header":{"key":"x-a","value":"a"}},{"header":{"key":"x-a","value":"a"}},{"header":{"key":"x-a","value":"a"}},{"header":{"key":"x-a","value":"a"}},{"header":{"key":"x-a","value":"a"}}]"#,
         &["response_headers_to_add: 11 headers, at most 10 are allowed"],
     ),
-    (
-        r#""rate_limit_service":{}"#,
-        &[
-            "rate_limit_service: unknown field; known: stat_prefix, mode, domain, rate_limits, descriptors, token_bucket, fixed_window, sliding_window, concurrency, limits, always_consume_default_token_bucket, filter_enabled, filter_enforced, status, response_headers_to_add, request_headers_to_add_when_not_enforced, rate_limited_as_resource_exhausted, enable_x_ratelimit_headers, enable_ratelimit_headers, local_rate_limit_per_downstream_connection, max_dynamic_descriptors, lease, xff_num_trusted_hops, stage, vh_rate_limits, local_cluster_rate_limit",
-        ],
-    ),
 ];
 
 pub(super) const ACROSS: Refused = &[
@@ -641,10 +646,10 @@ pub(super) const ACROSS: Refused = &[
         ],
     ),
     (
-        r#"{"token_bucket":{"max_tokens":1,"fill_interval":"1s"},"concurrency":{"max":1},"domain":"edge"}"#,
+        r#"{"token_bucket":{"max_tokens":1,"fill_interval":"1s"},"concurrency":{"max":1},"rate_limit_service":{"grpc_service":{"envoy_grpc":{"cluster_name":"limits"}},"domain":"edge"}}"#,
         &[
             "configuration: only one of these may be given: token_bucket, concurrency; several limits are a list under `limits`",
-            "domain: it is for a rate-limit service, and none is asked; leave it out",
+            "rate_limit_service: the service is never asked; say by `rate_limits` what it is asked about",
         ],
     ),
     (
@@ -657,6 +662,129 @@ pub(super) const ACROSS: Refused = &[
         r#"{"rate_limits":[{"actions":[{"path_template":{"template":"/a/**"}},{"remote_address":{}}]},{"actions":[{"generic_key":{"descriptor_value":"all"}}]}],"descriptors":[{"entries":[{"key":"path_template"},{"key":"remote_address"}],"token_bucket":{"max_tokens":1,"fill_interval":"1s"}}],"always_consume_default_token_bucket":true}"#,
         &[
             "always_consume_default_token_bucket: there is no limit at the top that could be consumed; give one, such as `token_bucket`, or leave this out",
+        ],
+    ),
+];
+
+/// Of a `rate_limit_service` that is asked about all requests.
+pub(super) const SERVICE: Refused = &[
+    (
+        "{}",
+        &[
+            "rate_limit_service.grpc_service: missing field",
+            "rate_limit_service.domain: missing field",
+        ],
+    ),
+    (
+        r#""limits""#,
+        &["rate_limit_service: expected an object, got a string"],
+    ),
+    (
+        r#"{"grpc_servce":{"envoy_grpc":{"cluster_name":"limits"}},"domain":"edge"}"#,
+        &[
+            "rate_limit_service.grpc_servce: unknown field; did you mean `grpc_service`? (known: grpc_service, domain, timeout, failure_mode_deny, status_on_error, disable_x_envoy_ratelimited_header, deny_cache, retry_policy, circuit_breaker, transport_api_version, request_type)",
+        ],
+    ),
+    (
+        r#"{"grpc_service":{"google_grpc":{}},"domain":"edge"}"#,
+        &[
+            "rate_limit_service.grpc_service.envoy_grpc: missing field",
+            "rate_limit_service.grpc_service.google_grpc: a module speaks gRPC through Envoy's clusters; write `envoy_grpc: {cluster_name: NAME}`",
+        ],
+    ),
+    (
+        r#"{"grpc_service":{"envoy_grpc":{}},"domain":"edge"}"#,
+        &["rate_limit_service.grpc_service.envoy_grpc.cluster_name: missing field"],
+    ),
+    (
+        r#"{"grpc_service":{"envoy_grpc":{"cluster_name":""}},"domain":"edge"}"#,
+        &[
+            "rate_limit_service.grpc_service.envoy_grpc.cluster_name: the name of a cluster must not be empty, nor begin or end with a space",
+        ],
+    ),
+    (
+        r#"{"grpc_service":{"envoy_grpc":{"cluster_name":"limits","authority":"a"}},"domain":"edge"}"#,
+        &[
+            "rate_limit_service.grpc_service.envoy_grpc.authority: unknown field; known: cluster_name",
+        ],
+    ),
+    (
+        r#"{"grpc_service":{"envoy_grpc":{"cluster_name":"limits"}},"domain":""}"#,
+        &["rate_limit_service.domain: must not be empty"],
+    ),
+    (
+        r#"{"grpc_service":{"envoy_grpc":{"cluster_name":"limits"}},"domain":"edge","timeout":"9ms"}"#,
+        &["rate_limit_service.timeout: out of range: 9ms, allowed are 10ms to 5m"],
+    ),
+    (
+        r#"{"grpc_service":{"envoy_grpc":{"cluster_name":"limits"}},"domain":"edge","timeout":"301s"}"#,
+        &["rate_limit_service.timeout: out of range: 301s, allowed are 10ms to 5m"],
+    ),
+    (
+        r#"{"grpc_service":{"envoy_grpc":{"cluster_name":"limits"}},"domain":"edge","timeout":20}"#,
+        &[
+            r#"rate_limit_service.timeout: expected a duration with its unit, such as "1.5s" or "250ms", got the number 20"#,
+        ],
+    ),
+    (
+        r#"{"grpc_service":{"envoy_grpc":{"cluster_name":"limits"},"timeout":"20ms"},"domain":"edge","timeout":"20ms"}"#,
+        &[
+            "rate_limit_service.timeout: the time is given twice; `timeout` of the service and of its `grpc_service` are the same: give one",
+        ],
+    ),
+    (
+        r#"{"grpc_service":{"envoy_grpc":{"cluster_name":"limits"}},"domain":"edge","failure_mode_deny":"yes"}"#,
+        &[
+            r#"rate_limit_service.failure_mode_deny: expected `true` or `false`, got the string "yes""#,
+        ],
+    ),
+    (
+        r#"{"grpc_service":{"envoy_grpc":{"cluster_name":"limits"}},"domain":"edge","status_on_error":500}"#,
+        &["rate_limit_service.status_on_error: expected an object, got the number 500"],
+    ),
+    (
+        r#"{"grpc_service":{"envoy_grpc":{"cluster_name":"limits"}},"domain":"edge","status_on_error":{"code":200}}"#,
+        &["rate_limit_service.status_on_error.code: out of range: 200, allowed are 400 to 599"],
+    ),
+    (
+        r#"{"grpc_service":{"envoy_grpc":{"cluster_name":"limits"}},"domain":"edge","status_on_error":{}}"#,
+        &["rate_limit_service.status_on_error.code: missing field"],
+    ),
+    (
+        r#"{"grpc_service":{"envoy_grpc":{"cluster_name":"limits"}},"domain":"edge","disable_x_envoy_ratelimited_header":1}"#,
+        &[
+            "rate_limit_service.disable_x_envoy_ratelimited_header: expected `true` or `false`, got the number 1",
+        ],
+    ),
+    (
+        r#"{"grpc_service":{"envoy_grpc":{"cluster_name":"limits"}},"domain":"edge","deny_cache":{}}"#,
+        &["rate_limit_service.deny_cache.max_age: missing field"],
+    ),
+    (
+        r#"{"grpc_service":{"envoy_grpc":{"cluster_name":"limits"}},"domain":"edge","deny_cache":{"max_age":"25h"}}"#,
+        &["rate_limit_service.deny_cache.max_age: out of range: 25h, allowed are 0ns to 24h"],
+    ),
+    (
+        r#"{"grpc_service":{"envoy_grpc":{"cluster_name":"limits"}},"domain":"edge","transport_api_version":"V3","request_type":"both"}"#,
+        &[
+            "rate_limit_service.transport_api_version: there is one version, V3; leave it out",
+            "rate_limit_service.request_type: whether a request is internal is not looked at; leave it out, or narrow `rate_limits` by `match`",
+        ],
+    ),
+    (
+        r#"{"grpc_service":{"envoy_grpc":{"cluster_name":"limits"}},"domain":"edge","retry_policy":{"num_retries":1000}}"#,
+        &["rate_limit_service.retry_policy.num_retries: out of range: 1000, allowed are 0 to 10"],
+    ),
+    (
+        r#"{"grpc_service":{"envoy_grpc":{"cluster_name":"limits"}},"domain":"edge","circuit_breaker":{"treshold":1}}"#,
+        &[
+            "rate_limit_service.circuit_breaker.treshold: unknown field; known: consecutive_failures, failure_ratio, cool_down, half_open_requests",
+        ],
+    ),
+    (
+        r#"{"grpc_service":{"envoy_grpc":{"cluster_name":"limits"}},"domain":"edge","stat_prefix":"a"}"#,
+        &[
+            "rate_limit_service.stat_prefix: unknown field; known: grpc_service, domain, timeout, failure_mode_deny, status_on_error, disable_x_envoy_ratelimited_header, deny_cache, retry_policy, circuit_breaker, transport_api_version, request_type",
         ],
     ),
 ];
