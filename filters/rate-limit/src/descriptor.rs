@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use ipnet::IpNet;
 use legation::format::{Format, Rendered, ValueSource};
+use legation::http::HeaderName;
 use legation::matcher;
 use smallvec::SmallVec;
 
@@ -42,6 +43,7 @@ pub(crate) struct Entry {
 pub(crate) struct Actions {
     rules: Box<[RateLimit]>,
     trusted_hops: u32,
+    lone_header: Option<HeaderName>,
 }
 
 impl Actions {
@@ -49,7 +51,14 @@ impl Actions {
         Self {
             rules: config.rate_limits.clone().into(),
             trusted_hops: config.xff_num_trusted_hops,
+            lone_header: lone_header(&config.rate_limits, config.xff_num_trusted_hops),
         }
+    }
+
+    /// The only header that they read, where they read one and that once: it costs less
+    /// than all of them.
+    pub(crate) fn lone_header(&self) -> Option<&HeaderName> {
+        self.lone_header.as_ref()
     }
 
     /// The descriptors of a request, in the order of the configuration. Nothing is
@@ -72,6 +81,33 @@ impl Actions {
         }
         Ok(())
     }
+}
+
+fn lone_header(rules: &[RateLimit], trusted_hops: u32) -> Option<HeaderName> {
+    let reads_headers = |format: &Format| format.uses().request_header_reads > 0;
+    let mut lone = None;
+    for rule in rules {
+        let hits = rule.hits_addend.0.as_ref().and_then(HitsAddend::format);
+        if rule.matcher.needs().header_reads > 0 || hits.is_some_and(reads_headers) {
+            return None;
+        }
+        for action in &rule.actions {
+            let name = match &action.from {
+                Origin::Header(name) => name,
+                Origin::Attribute(_) | Origin::Claim(..) => continue,
+                Origin::RemoteAddress | Origin::MaskedRemoteAddress(..) if trusted_hops == 0 => {
+                    continue;
+                }
+                Origin::Format(format) if !reads_headers(format) => continue,
+                _ => return None,
+            };
+            if lone.replace(name).is_some() {
+                return None;
+            }
+        }
+    }
+    // Pseudo-headers are none.
+    HeaderName::from_bytes(lone?.as_bytes()).ok()
 }
 
 /// What is known of a request while its descriptors are made.

@@ -179,6 +179,9 @@ impl RateLimit {
         self.counts.enabled.add(1);
         let now = Now::default();
         let mut descriptors = SmallVec::new();
+        if let Some(name) = self.actions.lone_header() {
+            request.headers().read_alone(name)?;
+        }
         let view = &mut matcher::Request::new(request);
         self.actions.descriptors(view, &mut descriptors)?;
         let Judged {
