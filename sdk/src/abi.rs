@@ -13,7 +13,7 @@ use std::ptr;
 
 pub(crate) use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType, StreamType};
 
-use crate::error::{HostError, Status};
+use crate::error::{HostError, Reason, Status};
 
 type Answer<T> = Result<T, HostError>;
 
@@ -340,6 +340,18 @@ pub(crate) fn property(path: &[u8]) -> Answer<Option<Vec<u8>>> {
     bytes("proxy_get_property", |data, size| unsafe {
         proxy_get_property(path.as_ptr(), path.len(), data, size)
     })
+}
+
+/// An attribute whose type is not known beforehand, such as metadata. Where it is something
+/// that the host cannot write out, as null is, there is none.
+pub(crate) fn written_property(path: &[u8]) -> Answer<Option<Vec<u8>>> {
+    match property(path) {
+        Err(HostError {
+            reason: Reason::Status(Status::SERIALIZATION_FAILURE),
+            ..
+        }) => Ok(None),
+        read => read,
+    }
 }
 
 /// `path` has its segments joined by NUL bytes.

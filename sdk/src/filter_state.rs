@@ -21,7 +21,7 @@
 
 use crate::abi;
 use crate::attributes::FromAttribute;
-use crate::error::{Error, HostError, Reason, Result, Status};
+use crate::error::{Error, HostError, Result};
 use crate::foreign::{self, ForeignError};
 
 pub use crate::foreign::{Kind, LifeSpan, Property};
@@ -130,18 +130,11 @@ fn read_path<'a, T: FromAttribute>(
         }
         path.push_str(segment);
     }
-    match read(path.as_bytes()) {
-        // It is there, and nothing that Envoy can write out: null, most likely.
-        Err(HostError {
-            reason: Reason::Status(Status::SERIALIZATION_FAILURE),
-            ..
-        }) => Ok(None),
-        read => Ok(read?),
-    }
+    Ok(read(path.as_bytes())?)
 }
 
 fn read<T: FromAttribute>(path: &[u8]) -> Result<Option<T>, HostError> {
-    match abi::property(path)? {
+    match abi::written_property(path)? {
         None => Ok(None),
         Some(bytes) => T::from_attribute(bytes)
             .map(Some)

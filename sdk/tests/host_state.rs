@@ -9,6 +9,7 @@ use std::rc::Rc;
 use legation::config::{ConfigErrors, NoConfig};
 use legation::filter_state::{self, Kind, LifeSpan, Property};
 use legation::foreign::{self, Expression, ForeignError, Function, Hash};
+use legation::format::Format;
 use legation::metrics::{Counter, Family};
 use legation::{Configure, Error, Flow, HttpFilter, Reason, RequestHeaders, Result, Status};
 use legation_testing::{Answer, Callback, Calls, Host, Outcome, Request};
@@ -520,6 +521,51 @@ fn odd_answers_to_reads_of_state_are_errors() {
     let host = host();
     host.answer("proxy_set_property", Answer::Status(2));
     assert!(with(&host, |_| filter_state::set("a", "b").is_err()).0);
+}
+
+/// A filter that says what a format gives.
+struct Telling(Format);
+
+#[legation::filter]
+impl HttpFilter for Telling {
+    const NAME: &'static str = "telling";
+    type Config = NoConfig;
+    type Stream = ();
+
+    fn configure(_: NoConfig, _: &mut Configure) -> Result<Self, ConfigErrors> {
+        let field = "%ATTRIBUTE(metadata.filter_metadata.mine.field)%";
+        Ok(Self(field.parse().unwrap()))
+    }
+
+    fn on_request_headers(&self, (): &mut (), request: &mut RequestHeaders) -> Result<Flow> {
+        let mut text = Vec::new();
+        let rendered = self.0.render(request, &mut text)?;
+        request
+            .headers()
+            .set("x-rendered", format!("{rendered:?}"))?;
+        Ok(Flow::Continue)
+    }
+}
+
+#[test]
+fn what_cannot_be_written_out_is_no_value_to_a_format() {
+    for (answer, rendered) in [
+        (Answer::Status(3), "Missing"),
+        (Answer::Status(1), "Missing"),
+        (Answer::Bytes(b"text".to_vec()), "Complete"),
+    ] {
+        let host = Host::<Telling>::configure("").unwrap();
+        host.answer("proxy_get_property", answer.clone());
+        let exchange = host.exchange(Request::get("/")).run();
+        assert_eq!(
+            exchange.upstream().headers.get("x-rendered"),
+            Some(rendered.as_bytes()),
+            "{answer:?}"
+        );
+    }
+    let host = Host::<Telling>::configure("").unwrap();
+    host.answer("proxy_get_property", Answer::Status(2));
+    assert_eq!(host.exchange(Request::get("/")).run().status(), 500);
 }
 
 #[test]

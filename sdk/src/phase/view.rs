@@ -116,5 +116,5 @@ fn request(copy: Option<&HeaderList>) -> Result<&HeaderList> {
 }
 
 fn attribute<'a>(path: &Path) -> Result<Option<Cow<'a, [u8]>>> {
-    Ok(abi::property(path.as_bytes())?.map(Cow::Owned))
+    Ok(abi::written_property(path.as_bytes())?.map(Cow::Owned))
 }
