@@ -58,6 +58,8 @@ pub(crate) fn judge(
     places: &mut Places,
 ) -> Result<Judged> {
     let mut judged = Judged::default();
+    // Under which key the client is told of what it has left.
+    let mut told: Option<Met> = None;
     for met in met {
         let Some(policy) = policies.get(met.policy) else {
             continue;
@@ -96,13 +98,16 @@ pub(crate) fn judge(
                 None
             }
         };
+        // What is taken twice in one request is told as it is after the second time.
+        let is_told = || told.as_ref().is_none_or(|told| told.key == met.key);
         if let Some(report) = report.filter(|_| !policy.is_shadow)
-            && (judged.beyond.is_some() || judged.told.is_none_or(|told| told.policy == met.policy))
+            && (judged.beyond.is_some() || is_told())
         {
             judged.told = Some(OfPolicy {
                 policy: met.policy,
                 report,
             });
+            told = Some(met);
         }
         if judged.beyond.is_some() {
             break;
