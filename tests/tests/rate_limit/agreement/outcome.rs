@@ -114,12 +114,13 @@ impl Seen {
         Some(format!("{status}, {got}, and not {right}, {expected}"))
     }
 
-    /// The answer, without what differs between any two.
-    pub(super) fn answer(&self) -> String {
+    /// The answer, without what differs between any two, and if so without what it says of the limit.
+    pub(super) fn answer(&self, without_limit: bool) -> String {
         let headers = &self.response.headers;
         let mut lines: Vec<_> = headers
             .iter()
             .filter(|(name, _)| !APART.contains(name))
+            .filter(|(name, _)| !(without_limit && name.starts_with("x-ratelimit-")))
             .map(|(name, value)| format!("{name}: {}\n", value.escape_ascii()))
             .collect();
         // The order among different names means nothing, that of equal ones stays.

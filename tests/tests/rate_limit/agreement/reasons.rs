@@ -43,6 +43,15 @@ reasons! {
     mapped: "an IPv4 address written as IPv6 (`::ffff:10.1.2.3`)",
         "another client", "the same client",
         "It is one client, and one limit.";
+    shadow: "a limit in `shadow_mode`",
+        "clients are told of it, and that it is used up", "clients are told of the other limits",
+        "It does not hold for them: nobody is to wait because of it.";
+    when: "how much is left, in `x-ratelimit-remaining`",
+        "as it is when the answer goes", "as it was when the request came",
+        "Looking again would be a look into shared data for each answer.";
+    metadata: "metadata that is no text: a number, a flag, a list or an object",
+        "is no value", "is a value, each its own; none of them can be configured",
+        "A module is given bytes and not told of what. As no value, some would not be limited.";
     format: "a format as the value of `generic_key`",
         "is literal, unless runtime says otherwise", "is rendered",
         "A format is a format everywhere.";
