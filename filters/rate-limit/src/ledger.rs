@@ -118,10 +118,13 @@ impl Ledger {
             }
             wanted = hands.wanted(fingerprint);
         }
-        if let Some(denied) = self.denials.borrow_mut().find(fingerprint, hits, now)? {
+        // Nothing is borrowed while the host is asked: it may call back.
+        let was_denied = self.denials.borrow().knows(fingerprint);
+        let at = now.nanoseconds()?;
+        let denied = was_denied.then(|| self.denials.borrow_mut().find(fingerprint, hits, at));
+        if let Some(denied) = denied.flatten() {
             return Ok(denied);
         }
-        let at = now.nanoseconds()?;
         let mut looked = None;
         let changed = self.change(policy, key, now, |stored| {
             let (came_of_it, ahead) = take_ahead(limits, stored, at, hits, wanted);

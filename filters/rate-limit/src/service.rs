@@ -107,8 +107,12 @@ impl Service {
 
     /// What it said of the like before, where that still holds.
     pub(crate) fn remembered(&self, question: &Question, now: &Now) -> Result<Option<Answer>> {
-        let mut denials = self.denials.borrow_mut();
-        let answer = denials.find(question.fingerprint, now)?;
+        // Nothing is borrowed while the host is asked: it may call back.
+        if !self.denials.borrow().knows(question.fingerprint) {
+            return Ok(None);
+        }
+        let at = now.nanoseconds()?;
+        let answer = self.denials.borrow_mut().find(question.fingerprint, at);
         if answer.is_some() {
             self.denied_from_cache.add(1);
         }
@@ -136,12 +140,12 @@ impl Service {
             &self.ok
         };
         tally.add(1);
-        if answer.is_over_limit {
+        // Without the time nobody knows how long a denial would hold.
+        if answer.is_over_limit
+            && let Ok(now) = Now::default().nanoseconds()
+        {
             let mut denials = self.denials.borrow_mut();
-            // Without the time nobody knows how long it would hold.
-            if let Ok(now) = Now::default().nanoseconds() {
-                denials.put(question.fingerprint, &answer, now);
-            }
+            denials.put(question.fingerprint, &answer, now);
         }
         Ok(answer)
     }

@@ -2,12 +2,10 @@
 
 use std::num::NonZeroUsize;
 
-use legation::Result;
 use legation::fingerprint::{Fingerprint, FingerprintState};
 use lru::LruCache;
 
 use super::Outcome;
-use crate::now::Now;
 use crate::slots::Report;
 
 /// How long a denial is believed at most, in nanoseconds: then shared data is asked, and
@@ -37,30 +35,27 @@ impl Denials {
         Self(LruCache::with_hasher(keys, FingerprintState::default()))
     }
 
-    /// The denial that so many hits meet. The time is asked for only where there was one.
-    pub(super) fn find(
-        &mut self,
-        key: Fingerprint,
-        hits: u32,
-        now: &Now,
-    ) -> Result<Option<Outcome>> {
-        let Some(denial) = self.0.get(&key) else {
-            return Ok(None);
-        };
-        let at = now.nanoseconds()?;
+    /// Whether there is one, which may be over.
+    pub(super) fn knows(&self, key: Fingerprint) -> bool {
+        self.0.contains(&key)
+    }
+
+    /// The denial that so many hits meet at this time.
+    pub(super) fn find(&mut self, key: Fingerprint, hits: u32, at: u64) -> Option<Outcome> {
+        let denial = self.0.get(&key)?;
         // A clock that was put back has nobody wait for its old time.
         if !(denial.since..denial.until).contains(&at) {
             self.0.pop(&key);
-            return Ok(None);
+            return None;
         }
         let passed = at.saturating_sub(denial.since);
-        Ok((hits >= denial.hits).then(|| Outcome::Denied {
+        (hits >= denial.hits).then(|| Outcome::Denied {
             retry_after: match denial.retry_after {
                 u64::MAX => u64::MAX,
                 retry_after => retry_after.saturating_sub(passed),
             },
             report: denial.report.after(passed),
-        }))
+        })
     }
 
     pub(super) fn put(

@@ -3,12 +3,10 @@
 
 use std::num::NonZeroUsize;
 
-use legation::Result;
 use legation::fingerprint::{Fingerprint, FingerprintState};
 use lru::LruCache;
 
 use super::Answer;
-use crate::now::Now;
 
 /// Denials of one worker.
 pub(super) struct Denials {
@@ -32,18 +30,20 @@ impl Denials {
         }
     }
 
-    /// What holds now. The time is asked for only where something is remembered.
-    pub(super) fn find(&mut self, question: Fingerprint, now: &Now) -> Result<Option<Answer>> {
-        let Some(denial) = self.answers.get(&question) else {
-            return Ok(None);
-        };
-        let at = now.nanoseconds()?;
+    /// Whether something is remembered, which may hold no longer.
+    pub(super) fn knows(&self, question: Fingerprint) -> bool {
+        self.answers.contains(&question)
+    }
+
+    /// What holds at this time.
+    pub(super) fn find(&mut self, question: Fingerprint, at: u64) -> Option<Answer> {
+        let denial = self.answers.get(&question)?;
         // A clock that was put back has nobody wait for its old time.
         if !(denial.since..denial.until).contains(&at) {
             self.answers.pop(&question);
-            return Ok(None);
+            return None;
         }
-        Ok(Some(denial.answer.after(at.saturating_sub(denial.since))))
+        Some(denial.answer.after(at.saturating_sub(denial.since)))
     }
 
     /// Remembers a denial for as long as the service says that it holds.
