@@ -28,6 +28,10 @@ const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
 /// Keys whose tokens are given back at a tick: two host calls each.
 const GIVEN_BACK: usize = 256;
 
+/// The longest key, in bytes, for which tokens are taken ahead: those are kept with their
+/// keys, which clients may make as long as a header.
+const LONGEST: usize = 1_024;
+
 /// What is written down of all keys.
 pub(crate) struct Ledger {
     /// One for each policy, by its number.
@@ -116,7 +120,9 @@ impl Ledger {
             if let Some(report) = hands.spend(fingerprint, hits) {
                 return Ok(Outcome::Admitted(report));
             }
-            wanted = hands.wanted(fingerprint);
+            if key.len() <= LONGEST {
+                wanted = hands.wanted(fingerprint);
+            }
         }
         // Nothing is borrowed while the host is asked: it may call back.
         let was_denied = self.denials.borrow().knows(fingerprint);
@@ -156,14 +162,13 @@ impl Ledger {
             });
         }
         if let Some(hands) = &self.hands {
-            let unspent = hands
-                .borrow_mut()
-                .put(fingerprint, account, ahead, report, at);
-            // Beyond what a tick gives back, it is lost: to its client, and to nobody else.
-            let mut waiting = self.unspent.borrow_mut();
-            if waiting.len() < GIVEN_BACK {
-                waiting.extend(unspent);
-            }
+            let mut hands = hands.borrow_mut();
+            let (report, other) = hands.put(fingerprint, account, ahead, report, at);
+            let mut unspent = self.unspent.borrow_mut();
+            // What is more than a tick gives back is gone, as if it were spent.
+            let has_room = unspent.len() < GIVEN_BACK;
+            unspent.extend(other.filter(|_| has_room));
+            return Ok(Outcome::Admitted(report));
         }
         Ok(Outcome::Admitted(report))
     }
@@ -244,7 +249,8 @@ impl Ledger {
         };
         let at = now.nanoseconds()?;
         let mut unspent = self.unspent.take();
-        unspent.extend(hands.borrow_mut().expire(at, GIVEN_BACK));
+        let room = GIVEN_BACK.saturating_sub(unspent.len());
+        unspent.extend(hands.borrow_mut().expire(at, room));
         for Unspent {
             key,
             policy,

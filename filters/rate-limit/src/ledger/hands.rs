@@ -72,22 +72,22 @@ impl Hands {
             return None;
         }
         hand.left = hand.left.checked_sub(hits)?;
-        let mut report = hand.report;
-        report.standing.remaining = report.standing.remaining.saturating_add(hand.left);
-        Some(report)
+        Some(hand.report())
     }
 
     /// How many tokens are to be taken ahead for a key: none for one that has not been
-    /// seen lately, then one more than twice as many each time.
+    /// seen lately, then one more than twice as many each time. No more are ever at hand
+    /// than the lease says.
     pub(super) fn wanted(&self, key: Fingerprint) -> u32 {
         let known = self.keys.peek(&key);
         known.map_or(0, |hand| {
             let doubled = hand.size.saturating_mul(2).saturating_add(1);
-            doubled.min(self.lease.size)
+            doubled.min(self.lease.size.saturating_sub(hand.left))
         })
     }
 
-    /// Notes what was taken ahead, beside what is at hand. Gives what had to go for it.
+    /// Notes what was taken ahead, beside what is at hand. Gives how the key stands then,
+    /// and what had to go for it.
     pub(super) fn put(
         &mut self,
         fingerprint: Fingerprint,
@@ -95,9 +95,14 @@ impl Hands {
         tokens: u32,
         report: Report,
         now: u64,
-    ) -> Option<Unspent> {
+    ) -> (Report, Option<Unspent>) {
         let hand = Hand {
-            key: account.key.into(),
+            // Nothing is given back where there is nothing.
+            key: if tokens > 0 {
+                account.key.into()
+            } else {
+                Box::default()
+            },
             policy: account.policy,
             left: tokens,
             size: tokens,
@@ -105,16 +110,25 @@ impl Hands {
             until: now.saturating_add(self.lease.max_age),
             report,
         };
+        let told = hand.report();
         // Another key's, or what is at hand of the same key.
-        let (other, mut before) = self.keys.push(fingerprint, hand)?;
+        let Some((other, before)) = self.keys.push(fingerprint, hand) else {
+            return (told, None);
+        };
         if other == fingerprint
+            && before.left > 0
             && before.until > self.tick
             && let Some(hand) = self.keys.get_mut(&fingerprint)
         {
             hand.left = hand.left.saturating_add(before.left);
-            before.left = 0;
+            // They are as old as the oldest of them: none is kept for longer than it may be,
+            // nor given back to a window that it was not taken from.
+            hand.key = before.key;
+            hand.taken = before.taken;
+            hand.until = before.until;
+            return (hand.report(), None);
         }
-        before.unspent()
+        (told, before.unspent())
     }
 
     /// Takes away what was not spent in time, of at most so many keys.
@@ -129,6 +143,17 @@ impl Hands {
 }
 
 impl Hand {
+    /// How the key stands, with what is at hand.
+    fn report(&self) -> Report {
+        let mut report = self.report;
+        let standing = &mut report.standing;
+        standing.remaining = standing.remaining.saturating_add(self.left);
+        if standing.remaining > 0 {
+            standing.next = 0;
+        }
+        report
+    }
+
     fn unspent(self) -> Option<Unspent> {
         (self.left > 0).then_some(Unspent {
             key: self.key,
