@@ -187,13 +187,13 @@ impl Ledger {
         let mut entered = (false, 0);
         let changed = self.change(policy, key, now, |stored| {
             let inside = inside(stored, at);
-            let is_admitted = inside < most;
-            let inside = if is_admitted {
-                inside.saturating_add(1)
-            } else {
-                inside
-            };
-            entered = (is_admitted, most.saturating_sub(inside));
+            if inside >= most {
+                entered = (false, 0);
+                // Whoever is turned away holds nobody's place.
+                return stored.into();
+            }
+            let inside = inside.saturating_add(1);
+            entered = (true, most.saturating_sub(inside));
             places(inside, at)
         })?;
         let Changed::Written { displaced: other } = changed else {
