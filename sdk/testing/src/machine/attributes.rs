@@ -62,6 +62,11 @@ impl State {
                 | "filter_state",
                 None,
             ) => Found::NoValue,
+            ("filter_state", Some(key)) => {
+                let name = key.strip_prefix("wasm.").map(str::as_bytes);
+                let set = name.and_then(|name| stream.wasm_state.get(name));
+                set.map_or(Found::Missing, |set| value(set.clone()))
+            }
             ("source", Some(field)) => {
                 let set = stream.attributes.get(b"source\0address".as_slice());
                 let client = set.map_or(CLIENT.into(), |set| String::from_utf8_lossy(set));
