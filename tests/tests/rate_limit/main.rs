@@ -5,6 +5,7 @@ mod exact;
 mod flood;
 mod keys;
 mod observed;
+mod recipes;
 
 use legation_tests::wasm_filter;
 use serde_json::{Value, json};
