@@ -7,8 +7,9 @@
 use header_tag::HeaderTag;
 use jwt_auth::JwtAuth;
 use legation::filters;
+use rate_limit::RateLimit;
 
 /// The filters there are.
-pub type Suite = legation::Suite<filters![HeaderTag, JwtAuth]>;
+pub type Suite = legation::Suite<filters![HeaderTag, JwtAuth, RateLimit]>;
 
 legation::register!(Suite);
