@@ -130,12 +130,18 @@ fn show_all(stage: &Stage, filters: &[String], stop: &Stop) -> Result<(usize, us
 }
 
 fn show_one(stage: &Stage, show: &Show) -> Result<(usize, usize)> {
+    for _ in 0..show.after {
+        stage.exchange((show.request)())?;
+    }
     let request = (show.request)();
     let sent = request.to_string();
     let exchange = stage
         .exchange(request)
         .with_context(|| format!("the request for “{}” got no answer", show.title))?;
     println!("\n{BOLD}{}{BOLD:#}", show.title);
+    if show.after > 0 {
+        println!("    {DIM}after {} of the like{DIM:#}", show.after);
+    }
     print::exchange(show, &sent, &exchange);
     let (mut kept, mut broken) = (0, 0);
     for promise in &show.promises {

@@ -19,6 +19,8 @@ pub(super) struct Show {
     pub(super) filter: &'static str,
     pub(super) title: &'static str,
     pub(super) request: fn() -> Request,
+    /// How often it was sent before, without being shown.
+    pub(super) after: usize,
     pub(super) promises: Vec<Promise>,
 }
 
@@ -39,6 +41,8 @@ pub(super) enum Promise {
     Status(u16),
     /// The answer comes back with this header, once.
     ComesBack(&'static str, &'static str),
+    /// The answer comes back with this header, once, and it begins so.
+    ComesBackBeginning(&'static str, &'static str),
     /// The answer comes back without this header.
     ComesBackWithout(&'static str),
 }
@@ -46,6 +50,7 @@ pub(super) enum Promise {
 /// Everything that the demo shows, in the order of the chain.
 pub(super) fn all() -> Vec<Show> {
     let mut shows = jwt_auth();
+    shows.extend(rate_limit());
     shows.extend(header_tag());
     shows
 }
@@ -79,6 +84,7 @@ fn jwt_auth() -> Vec<Show> {
             filter: "jwt-auth",
             title: "A good token lets its bearer in, and goes no further",
             request: || with_token(Request::get("/api/orders"), &token()),
+            after: 0,
             promises: vec![
                 Arrives("x-user", "alice"),
                 ArrivesWithout("authorization"),
@@ -89,6 +95,7 @@ fn jwt_auth() -> Vec<Show> {
             filter: "jwt-auth",
             title: "Without a token nobody gets in",
             request: || Request::get("/api/orders").header("user-agent", "demo"),
+            after: 0,
             promises: vec![NeverArrives, Status(401)],
         },
         Show {
@@ -100,12 +107,14 @@ fn jwt_auth() -> Vec<Show> {
                     .header("user-agent", "demo")
                     .header("authorization", format!("Bearer {forged}"))
             },
+            after: 0,
             promises: vec![NeverArrives, Status(401)],
         },
         Show {
             filter: "jwt-auth",
             title: "A token that has run out is none",
             request: || with_token(Request::get("/api/orders"), &token().expires_in(-3600)),
+            after: 0,
             promises: vec![NeverArrives, Status(401)],
         },
         Show {
@@ -115,6 +124,7 @@ fn jwt_auth() -> Vec<Show> {
                 let reader = token().claim("scope", "read");
                 with_token(Request::post("/api/orders", "one coffee"), &reader)
             },
+            after: 0,
             promises: vec![NeverArrives, Status(403)],
         },
         Show {
@@ -124,6 +134,7 @@ fn jwt_auth() -> Vec<Show> {
                 let writer = token().claim("scope", "read write");
                 with_token(Request::post("/api/orders", "one coffee"), &writer)
             },
+            after: 0,
             promises: vec![Arrives("x-user", "alice"), Status(200)],
         },
         Show {
@@ -134,7 +145,59 @@ fn jwt_auth() -> Vec<Show> {
                     .header("user-agent", "demo")
                     .header("x-user", "admin")
             },
+            after: 0,
             promises: vec![ArrivesWithout("x-user"), Status(200)],
+        },
+    ]
+}
+
+fn rate_limit() -> Vec<Show> {
+    use Promise::{ComesBack, ComesBackBeginning, ComesBackWithout, NeverArrives, Status};
+    const POLICY: &str = "\"login\";q=5;w=60";
+    let sign_in = || Request::post("/login", "a guess").header("user-agent", "demo");
+    vec![
+        Show {
+            filter: "rate-limit",
+            title: "A client is told how much it has left",
+            request: || Request::get("/hello").header("user-agent", "demo"),
+            after: 0,
+            promises: vec![
+                ComesBack("ratelimit-policy", "\"client\";q=200;w=2"),
+                ComesBackBeginning("ratelimit", "\"client\";r=1"),
+                ComesBackWithout("retry-after"),
+                Status(200),
+            ],
+        },
+        Show {
+            filter: "rate-limit",
+            title: "Signing in has a limit of its own",
+            request: sign_in,
+            after: 0,
+            promises: vec![
+                ComesBack("ratelimit-policy", POLICY),
+                ComesBackBeginning("ratelimit", "\"login\";r=4;"),
+                Status(200),
+            ],
+        },
+        Show {
+            filter: "rate-limit",
+            title: "Whoever goes on guessing is told when to come back",
+            request: sign_in,
+            after: 4,
+            promises: vec![
+                NeverArrives,
+                ComesBack("ratelimit-policy", POLICY),
+                ComesBackBeginning("ratelimit", "\"login\";r=0;"),
+                ComesBackBeginning("retry-after", ""),
+                Status(429),
+            ],
+        },
+        Show {
+            filter: "rate-limit",
+            title: "And may do all else meanwhile",
+            request: || Request::get("/hello").header("user-agent", "demo"),
+            after: 0,
+            promises: vec![Status(200)],
         },
     ]
 }
@@ -146,12 +209,14 @@ fn header_tag() -> Vec<Show> {
             filter: "header-tag",
             title: "Every request is tagged",
             request: || Request::get("/hello").header("user-agent", "demo"),
+            after: 0,
             promises: vec![Arrives("x-envoy-plugin", "header-tag"), Status(200)],
         },
         Show {
             filter: "header-tag",
             title: "What the upstream runs on stays inside",
             request: || Request::get("/orders/1").header("user-agent", "demo"),
+            after: 0,
             promises: vec![ComesBackWithout("x-powered-by"), Status(200)],
         },
         Show {
@@ -162,6 +227,7 @@ fn header_tag() -> Vec<Show> {
                     .header("user-agent", "demo")
                     .header("x-envoy-plugin", "forged")
             },
+            after: 0,
             promises: vec![Arrives("x-envoy-plugin", "header-tag"), Status(200)],
         },
         Show {
@@ -172,6 +238,7 @@ fn header_tag() -> Vec<Show> {
                     .header("user-agent", "demo")
                     .header("x-bytes", b"caf\xe9 \xff")
             },
+            after: 0,
             promises: vec![Arrives("x-envoy-plugin", "header-tag"), Status(200)],
         },
     ]
@@ -193,6 +260,9 @@ impl Promise {
             Self::NeverArrives => arrived.is_none(),
             Self::Status(status) => exchange.response.status == status,
             Self::ComesBack(name, value) => has_only(back, name, value),
+            Self::ComesBackBeginning(name, start) => {
+                matches!(back.all(name)[..], [value] if value.starts_with(start.as_bytes()))
+            }
             Self::ComesBackWithout(name) => !back.contains(name),
         }
     }
@@ -227,6 +297,10 @@ impl fmt::Display for Promise {
             Self::NeverArrives => write!(out, "does not arrive: Envoy answers by itself"),
             Self::Status(status) => write!(out, "is answered {status}"),
             Self::ComesBack(name, value) => write!(out, "comes back with {name}: {value}"),
+            Self::ComesBackBeginning(name, "") => write!(out, "comes back with a {name}"),
+            Self::ComesBackBeginning(name, start) => {
+                write!(out, "comes back with {name}: {start}…")
+            }
             Self::ComesBackWithout(name) => write!(out, "comes back without {name}"),
         }
     }
