@@ -14,15 +14,21 @@ const FILTER: &str = "rate-limit";
 
 /// Envoy's own filter, as an entry of `http_filters`. Unlike ours it is switched off unless told otherwise.
 fn native(configuration: &Value) -> Value {
+    let mut configuration = configuration.clone();
+    for share in ["filter_enabled", "filter_enforced"] {
+        if configuration[share].is_null() {
+            configuration[share] = json!({"default_value": {"numerator": 100}});
+        }
+    }
+    native_as_it_is(&configuration)
+}
+
+/// Envoy's own filter as it is configured.
+fn native_as_it_is(configuration: &Value) -> Value {
     let mut typed = configuration.clone();
     typed["@type"] = json!(
         "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit"
     );
-    for share in ["filter_enabled", "filter_enforced"] {
-        if typed[share].is_null() {
-            typed[share] = json!({"default_value": {"numerator": 100}});
-        }
-    }
     json!({"name": "envoy.filters.http.local_ratelimit", "typed_config": typed})
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::outcome::{Outcome, Seen};
 use super::read;
-use crate::{native, ours, to_ours};
+use crate::{native, native_as_it_is, ours, to_ours};
 
 /// What a request header begins with that the upstream answers with.
 const ANSWER: &str = "answer-";
@@ -25,6 +25,9 @@ pub(super) struct Case {
     pub(super) name: String,
     /// Of both filters, as Envoy's own has it.
     configuration: Value,
+    /// Whether Envoy's filter is not switched on where the configuration does not say so.
+    #[serde(default)]
+    as_it_is: bool,
     /// Filters before both.
     #[serde(default)]
     before: Vec<Value>,
@@ -126,7 +129,11 @@ pub(super) fn run(table: &str) -> Result<()> {
             &chain(ours(&to_ours(&configuration))),
         );
         if compares {
-            config = config.add_chain(&format!("native-{at}"), &chain(native(&configuration)));
+            let native = match case.as_it_is {
+                true => native_as_it_is(&configuration),
+                false => native(&configuration),
+            };
+            config = config.add_chain(&format!("native-{at}"), &chain(native));
         }
     }
     let config = config

@@ -9,8 +9,7 @@ use serde::Deserialize;
 /// a token.
 const SLACK: u64 = 120;
 
-/// Headers that differ between any two answers, or are compared in another way. Ours tells `retry-after`
-/// unasked.
+/// Headers that differ between any two answers, or are compared in another way.
 const APART: &[&str] = &[
     "date",
     "retry-after",
@@ -18,13 +17,21 @@ const APART: &[&str] = &[
     "x-ratelimit-reset",
 ];
 
-/// `passes`, or `denied 3/0/3600`: whether a request gets to the upstream, and what the client is told of
-/// the limit: how many, how many are left, and in how many seconds there is one again.
+/// `passes`, or `denied 3/0/3600 again 3600`: whether a request gets to the upstream, and what the client
+/// is told of the limit: how many, how many are left, and in how many seconds there is one again; then, where
+/// a table says it, the seconds in `retry-after`, or `unsaid`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Outcome {
     pub(super) passes: bool,
     told: Option<[u64; 3]>,
+    again: Option<Again>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Again {
+    After(u64),
+    Unsaid,
 }
 
 impl TryFrom<String> for Outcome {
@@ -32,9 +39,17 @@ impl TryFrom<String> for Outcome {
 
     fn try_from(text: String) -> Result<Self, String> {
         let wrong = || format!("{text:?} is not like \"passes\" or \"denied 3/0/3600\"");
-        let (word, told) = match text.split_once(' ') {
-            Some((word, told)) => (word, Some(told)),
+        let (rest, again) = match text.split_once(" again ") {
+            Some((rest, "unsaid")) => (rest, Some(Again::Unsaid)),
+            Some((rest, seconds)) => {
+                let seconds = seconds.parse().map_err(|_| wrong())?;
+                (rest, Some(Again::After(seconds)))
+            }
             None => (&*text, None),
+        };
+        let (word, told) = match rest.split_once(' ') {
+            Some((word, told)) => (word, Some(told)),
+            None => (rest, None),
         };
         let passes = match word {
             "passes" => true,
@@ -49,32 +64,47 @@ impl TryFrom<String> for Outcome {
         let told = told
             .map(|told| numbers(told).ok_or_else(wrong))
             .transpose()?;
-        Ok(Self { passes, told })
+        Ok(Self {
+            passes,
+            told,
+            again,
+        })
     }
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(if self.passes { "passes" } else { "denied" })?;
-        let Some([limit, remaining, reset]) = self.told else {
-            return Ok(());
-        };
-        write!(out, " {limit}/{remaining}/{reset}")
+        if let Some([limit, remaining, reset]) = self.told {
+            write!(out, " {limit}/{remaining}/{reset}")?;
+        }
+        match self.again {
+            Some(Again::After(seconds)) => write!(out, " again {seconds}"),
+            Some(Again::Unsaid) => out.write_str(" again unsaid"),
+            None => Ok(()),
+        }
     }
 }
 
 impl Outcome {
     /// Whether this came of it; less of the time until a token may be left.
     fn is(&self, got: &Self) -> bool {
+        let in_time = |time: u64, got: u64| {
+            let left = time.saturating_sub(SLACK).max(1)..=time;
+            time == got || left.contains(&got)
+        };
         let told = match (&self.told, &got.told) {
             (Some([limit, remaining, reset]), Some([got_limit, got_remaining, got_reset])) => {
-                let left = reset.saturating_sub(SLACK).max(1)..=*reset;
-                let in_time = reset == got_reset || left.contains(got_reset);
-                (limit, remaining) == (got_limit, got_remaining) && in_time
+                (limit, remaining) == (got_limit, got_remaining) && in_time(*reset, *got_reset)
             }
             (told, got) => told == got,
         };
-        self.passes == got.passes && told
+        let again = match (self.again, got.again) {
+            (None, _) => true,
+            (Some(Again::After(time)), Some(Again::After(got))) => in_time(time, got),
+            (again, got) => again == got,
+        };
+        self.passes == got.passes && told && again
     }
 }
 
@@ -92,9 +122,12 @@ impl Seen {
             std::str::from_utf8(values.last()?).ok()?.parse().ok()
         };
         let told = || Some([number("limit")?, number("remaining")?, number("reset")?]);
+        let retry_after = self.response.headers.all("retry-after");
+        let seconds = || std::str::from_utf8(retry_after.first()?).ok()?.parse().ok();
         Outcome {
             passes: self.received.is_some(),
             told: told(),
+            again: Some(seconds().map_or(Again::Unsaid, Again::After)),
         }
     }
 

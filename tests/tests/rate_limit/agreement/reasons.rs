@@ -43,6 +43,19 @@ reasons! {
     mapped: "an IPv4 address written as IPv6 (`::ffff:10.1.2.3`)",
         "another client", "the same client",
         "It is one client, and one limit.";
+    shares: "`filter_enabled` or `filter_enforced` left out",
+        "is 0 %: the limit does not hold", "is 100 %",
+        "A limit that is written holds.";
+    keys: "`max_dynamic_descriptors` left out",
+        "is 20 for each descriptor: whoever comes back after 20 others begins anew",
+        "is 100,000 for all together",
+        "A limit for each client should hold for more than 20 of them.";
+    retry_after: "`enable_retry_after_header` left out",
+        "is `false`", "is `true`",
+        "Who is told when to come again need not try.";
+    cost: "`Retry-After` for a request that counts several hits",
+        "when one hit passes", "when that request passes; left out if it never does",
+        "Coming again earlier is in vain.";
     shadow: "a limit in `shadow_mode`",
         "clients are told of it, and that it is used up", "clients are told of the other limits",
         "It does not hold for them: nobody is to wait because of it.";
