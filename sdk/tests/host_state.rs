@@ -10,6 +10,7 @@ use legation::config::{ConfigErrors, NoConfig};
 use legation::filter_state::{self, Kind, LifeSpan, Property};
 use legation::foreign::{self, Expression, ForeignError, Function, Hash};
 use legation::format::Format;
+use legation::http::HeaderName;
 use legation::metrics::{Counter, Family};
 use legation::{Configure, Error, Flow, HttpFilter, Reason, RequestHeaders, Result, Status};
 use legation_testing::{Answer, Callback, Calls, Host, Outcome, Request};
@@ -523,6 +524,8 @@ fn odd_answers_to_reads_of_state_are_errors() {
     assert!(with(&host, |_| filter_state::set("a", "b").is_err()).0);
 }
 
+const RENDERED: HeaderName = HeaderName::from_static("x-rendered");
+
 /// A filter that says what a format gives.
 struct Telling(Format);
 
@@ -540,9 +543,7 @@ impl HttpFilter for Telling {
     fn on_request_headers(&self, (): &mut (), request: &mut RequestHeaders) -> Result<Flow> {
         let mut text = Vec::new();
         let rendered = self.0.render(request, &mut text)?;
-        request
-            .headers()
-            .set("x-rendered", format!("{rendered:?}"))?;
+        request.headers().set(&RENDERED, format!("{rendered:?}"))?;
         Ok(Flow::Continue)
     }
 }
