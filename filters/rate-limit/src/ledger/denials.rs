@@ -14,11 +14,11 @@ use crate::slots::Report;
 const BELIEVED: u64 = 1_000_000_000;
 
 /// Denials of one worker. Nobody gets tokens back before their time, so that a denial
-/// holds until the time it names.
+/// holds until there is one again.
 pub(super) struct Denials(LruCache<Fingerprint, Denial, FingerprintState>);
 
 struct Denial {
-    /// So many hits were denied, or more are.
+    /// So many hits were denied. Others wait for another time.
     hits: u32,
     /// When that was, and how long it is believed.
     since: u64,
@@ -49,7 +49,7 @@ impl Denials {
             return None;
         }
         let passed = at.saturating_sub(denial.since);
-        (hits >= denial.hits).then(|| Outcome::Denied {
+        (hits == denial.hits).then(|| Outcome::Denied {
             retry_after: match denial.retry_after {
                 u64::MAX => u64::MAX,
                 retry_after => retry_after.saturating_sub(passed),
@@ -58,6 +58,8 @@ impl Denials {
         })
     }
 
+    /// Where something is left, others may take it meanwhile and have all wait longer: then
+    /// nothing is noted.
     pub(super) fn put(
         &mut self,
         key: Fingerprint,
@@ -66,10 +68,13 @@ impl Denials {
         retry_after: u64,
         report: Report,
     ) {
+        if report.standing.remaining > 0 {
+            return;
+        }
         let denial = Denial {
             hits,
             since,
-            until: since.saturating_add(retry_after.min(BELIEVED)),
+            until: since.saturating_add(report.standing.next.min(BELIEVED)),
             retry_after,
             report,
         };
