@@ -48,7 +48,7 @@ reasons! {
         "A limit that is written holds.";
     keys: "`max_dynamic_descriptors` left out",
         "is 20 for each descriptor: whoever comes back after 20 others begins anew",
-        "is 100,000 for all together",
+        "is 100,000 for each",
         "A limit for each client should hold for more than 20 of them.";
     retry_after: "`enable_retry_after_header` left out",
         "is `false`", "is `true`",
