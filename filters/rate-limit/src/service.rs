@@ -220,6 +220,8 @@ impl From<RateLimitResponse> for Answer {
         // An unknown code counts as OK, as in Envoy.
         let is_over_limit = response.overall_code() == Code::OverLimit;
         Self {
+        config::Unit::Month => Unit::Month,
+        config::Unit::Year => Unit::Year,
             is_over_limit,
             standing: Standing::of(&response.statuses),
             retry_after: standing::retry_after(&response.statuses),

@@ -116,4 +116,10 @@ pub enum Unit {
     /// `DAY`
     #[deserr(rename = "DAY")]
     Day,
+    /// `MONTH`
+    #[deserr(rename = "MONTH")]
+    Month,
+    /// `YEAR`
+    #[deserr(rename = "YEAR")]
+    Year,
 }

@@ -321,7 +321,9 @@ pub(super) const RATE_LIMIT: Refused = &[
     ),
     (
         r#""limit":{"requests_per_unit":5,"unit":"WEEK"}"#,
-        &[r#"rate_limits[0].limit.unit: unknown value "WEEK"; known: SECOND, MINUTE, HOUR, DAY"#],
+        &[
+            r#"rate_limits[0].limit.unit: unknown value "WEEK"; known: SECOND, MINUTE, HOUR, DAY, MONTH, YEAR"#,
+        ],
     ),
     (
         r#""match":{"pth":"/"}"#,
