@@ -19,7 +19,7 @@ use crate::judge::{Judged, Places, judge};
 use crate::ledger::{Lease, Ledger};
 use crate::now::{Now, duration};
 use crate::policies::Policies;
-use crate::refusal::{Refusal, Refusals};
+use crate::refusal::{self, Refusal, Refusals};
 use crate::service::{Answer, Failed, Headers, Question, Service};
 
 /// How long a count may wait in the module before it shows on `/stats`, and how often
@@ -50,6 +50,8 @@ pub struct Stream {
     /// What the service has responses get.
     headers: Headers,
     places: Places,
+    /// Whether the upstream is told that it is beyond a limit.
+    is_marked: bool,
 }
 
 #[legation::filter]
@@ -203,7 +205,7 @@ impl RateLimit {
                 let refusal = Refusal::local(retry_after);
                 return self.refusals.refuse(refusal, request).map(Some);
             }
-            self.mark(request)?;
+            self.mark(stream, request)?;
         } else if shadowed {
             self.counts.shadow_mode.add(1);
         } else {
@@ -247,18 +249,17 @@ impl RateLimit {
         service: &Service,
         answer: Answer,
     ) -> Result<Flow> {
-        self.tell(stream, answer.standing.map(Told::Service));
-        if !answer.is_over_limit {
-            if self.mode == Mode::Enforce {
-                for (name, value) in answer.request_headers {
-                    request.headers().append(&name, value)?;
-                }
-                stream.headers = answer.response_headers;
-            }
-            return Ok(Self::let_on(stream));
+        let told = answer.standing.map(Told::Service);
+        let is_over_limit = answer.is_over_limit;
+        if is_over_limit {
+            self.log("rate_limit_service");
         }
-        self.log("rate_limit_service");
-        if self.is_enforced()? {
+        if is_over_limit && self.is_enforced()? {
+            if told.is_some() {
+                // Not of a limit that has let it pass.
+                stream.told = None;
+            }
+            self.tell(stream, told);
             let refusal = Refusal {
                 retry_after: answer.retry_after,
                 headers: answer.response_headers,
@@ -268,7 +269,20 @@ impl RateLimit {
             };
             return self.refusals.refuse(refusal, request);
         }
-        self.mark(request)?;
+        self.tell(stream, told);
+        if self.mode == Mode::Enforce {
+            for (name, value) in answer.request_headers {
+                request.headers().append(&name, value)?;
+            }
+            stream.headers = answer.response_headers;
+            if is_over_limit {
+                self.mark(stream, request)?;
+                // As Envoy's filter has it, also where the request is let on.
+                if service.says_ratelimited {
+                    stream.headers.push(refusal::ratelimited());
+                }
+            }
+        }
         Ok(Self::let_on(stream))
     }
 
@@ -289,12 +303,13 @@ impl RateLimit {
         Ok(self.mode == Mode::Enforce && is_one_of(self.enforced)?)
     }
 
-    /// Marks a request that is let on although it is beyond a limit.
-    fn mark(&self, request: &mut RequestHeaders) -> Result<()> {
-        match self.mode {
-            Mode::Enforce => self.request_headers.add_to_request(request),
-            Mode::Report => Ok(()),
+    /// Marks a request that is let on although it is beyond a limit, once.
+    fn mark(&self, stream: &mut Stream, request: &mut RequestHeaders) -> Result<()> {
+        if self.mode == Mode::Report || stream.is_marked {
+            return Ok(());
         }
+        stream.is_marked = true;
+        self.request_headers.add_to_request(request)
     }
 
     fn let_on(stream: &Stream) -> Flow {

@@ -17,6 +17,9 @@ const X_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const STANDING: HeaderName = HeaderName::from_static("ratelimit");
 
+/// What limits of the rate limit service are called, as a structured field's string.
+const SERVICE: &str = "\"service\"";
+
 /// Which headers responses get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Announce {
@@ -117,18 +120,27 @@ impl Announce {
         let Standing {
             limit,
             remaining,
+            window,
             reset,
             policies,
         } = standing;
-        // As Envoy has it: rounded down.
-        let reset = reset / 1_000_000_000;
         if self.x_ratelimit {
             headers.push((X_LIMIT, format!("{limit}{policies}")));
             headers.push((X_REMAINING, remaining.to_string()));
+            // As Envoy has it: rounded down.
+            let reset = Duration::from_nanos(reset.unwrap_or(0)).as_secs();
             headers.push((X_RESET, reset.to_string()));
         }
         if self.ratelimit {
-            headers.push((STANDING, format!("\"service\";r={remaining};t={reset}")));
+            if let Some(window) = window {
+                headers.push((POLICY, format!("{SERVICE};q={limit};w={window}")));
+            }
+            let mut stands = format!("{SERVICE};r={remaining}");
+            if let Some(reset) = reset {
+                // Writing to a string does not fail.
+                let _ = write!(stands, ";t={}", seconds(*reset));
+            }
+            headers.push((STANDING, stands));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What clients get that are refused.
 
-use legation::http::HeaderName;
 use legation::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use legation::http::{HeaderName, HeaderValue};
 use legation::{Flow, GrpcStatus, LocalReply, RequestHeaders, Result};
 
 use crate::additions::Additions;
@@ -13,6 +13,11 @@ const RATELIMITED: HeaderName = HeaderName::from_static("x-envoy-ratelimited");
 
 /// What Envoy's own filter says, in the body and in the access log.
 const LOCAL: &str = "local_rate_limited";
+
+/// What marks the answer to a request that the service finds beyond its limits.
+pub(crate) fn ratelimited() -> (HeaderName, HeaderValue) {
+    (RATELIMITED, HeaderValue::from_static("true"))
+}
 
 /// How requests are refused.
 #[derive(Debug)]

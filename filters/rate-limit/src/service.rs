@@ -4,15 +4,17 @@ mod denials;
 mod standing;
 mod wire;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::num::NonZeroUsize;
 
 use legation::fingerprint::Fingerprints;
+use legation::http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use legation::http::{HeaderName, HeaderValue};
 use legation::metrics::Tally;
 use legation::resilience::{HttpService, Repeat};
 use legation::{Configure, LocalReply, Result};
+use log::Level;
 use prost::Message;
 
 use crate::config;
@@ -32,6 +34,8 @@ const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
 pub(crate) struct Service {
     grpc: HttpService,
     domain: Box<str>,
+    /// Whether its last answer was none, which is told once.
+    is_failing: Cell<bool>,
     pub(crate) failure_mode_deny: bool,
     status_on_error: u16,
     pub(crate) says_ratelimited: bool,
@@ -73,6 +77,7 @@ impl Service {
         Ok(Self {
             grpc: HttpService::new(&config.http_service(), host),
             domain: config.domain().into(),
+            is_failing: Cell::new(false),
             failure_mode_deny: config.failure_mode_deny,
             status_on_error: config.status_on_error(),
             says_ratelimited: !config.disable_x_envoy_ratelimited_header,
@@ -127,10 +132,21 @@ impl Service {
             .grpc
             .send_grpc::<RateLimitResponse>(request, Repeat::Unsafe);
         let answer = match sent.await {
-            Ok(answer) => Answer::from(answer),
+            Ok(answer) => {
+                if self.is_failing.replace(false) {
+                    log::info!("the rate limit service answers again");
+                }
+                Answer::from(answer)
+            }
             Err(error) => {
                 self.error.add(1);
-                log::warn!(error:%; "the rate limit service is of no help");
+                // Not once a request: there may be very many until it answers again.
+                let level = if self.is_failing.replace(true) {
+                    Level::Debug
+                } else {
+                    Level::Warn
+                };
+                log::log!(level, error:%; "the rate limit service is of no help");
                 return Err(Failed);
             }
         };
@@ -204,14 +220,19 @@ fn unit(unit: config::Unit) -> Unit {
         config::Unit::Minute => Unit::Minute,
         config::Unit::Hour => Unit::Hour,
         config::Unit::Day => Unit::Day,
+        config::Unit::Month => Unit::Month,
+        config::Unit::Year => Unit::Year,
     }
 }
+
+/// What a value begins with that holds escapes.
+const ESCAPED: char = '\u{fffd}';
 
 /// Bytes as text, and no two of them as the same: those that are not UTF-8 as escapes.
 fn text(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => format!("\u{fffd}{}", bytes.escape_ascii()),
+        Ok(text) if !text.starts_with(ESCAPED) => text.to_owned(),
+        _ => format!("{ESCAPED}{}", bytes.escape_ascii()),
     }
 }
 
@@ -220,8 +241,6 @@ impl From<RateLimitResponse> for Answer {
         // An unknown code counts as OK, as in Envoy.
         let is_over_limit = response.overall_code() == Code::OverLimit;
         Self {
-        config::Unit::Month => Unit::Month,
-        config::Unit::Year => Unit::Year,
             is_over_limit,
             standing: Standing::of(&response.statuses),
             retry_after: standing::retry_after(&response.statuses),
@@ -232,7 +251,8 @@ impl From<RateLimitResponse> for Answer {
     }
 }
 
-/// Those that are headers: what is none would break the request or the response.
+/// Those that may be added: what is no header, or says whom a request is for or where a
+/// message ends, would break it.
 fn headers(given: Vec<wire::HeaderValue>) -> Headers {
     let headers = given.into_iter().filter_map(|header| {
         let value = if header.raw_value.is_empty() {
@@ -241,7 +261,55 @@ fn headers(given: Vec<wire::HeaderValue>) -> Headers {
             header.raw_value
         };
         let name = HeaderName::from_bytes(header.key.as_bytes()).ok()?;
+        if [HOST, CONTENT_LENGTH, TRANSFER_ENCODING].contains(&name) {
+            return None;
+        }
         Some((name, HeaderValue::from_bytes(&value).ok()?))
     });
     headers.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn no_two_values_are_one_text() {
+        let values: [&[u8]; 7] = [
+            b"",
+            b"a",
+            b"\xff",
+            b"\\xff",
+            b"\xff\\xff",
+            "\u{fffd}\\xff".as_bytes(),
+            "\u{fffd}".as_bytes(),
+        ];
+        let texts: std::collections::BTreeSet<_> = values.into_iter().map(text).collect();
+        assert_eq!(texts.len(), values.len(), "{texts:?}");
+        assert_eq!(text("grün".as_bytes()), "grün");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn what_would_break_a_message_is_no_header_to_add() {
+        let header = |key: &str, value: &str, raw_value: &[u8]| wire::HeaderValue {
+            key: key.to_owned(),
+            value: value.to_owned(),
+            raw_value: raw_value.to_vec(),
+        };
+        let given = vec![
+            header("X-Good", "1", b""),
+            header("x-raw", "", b"\xff"),
+            header("", "1", b""),
+            header(":status", "200", b""),
+            header("Host", "elsewhere", b""),
+            header("Content-Length", "1", b""),
+            header("transfer-encoding", "chunked", b""),
+            header("x-cut", "a\r\nb: c", b""),
+        ];
+        let names = headers(given);
+        let names: Vec<_> = names.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["x-good", "x-raw"]);
+    }
 }

@@ -2,8 +2,11 @@
 //! it says otherwise.
 
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use legation::fingerprint::{Fingerprint, FingerprintState};
+use legation::http::HeaderValue;
+use legation::http::header::RETRY_AFTER;
 use lru::LruCache;
 
 use super::Answer;
@@ -61,16 +64,97 @@ impl Denials {
 }
 
 impl Answer {
-    /// The same some time later.
+    /// The same so many nanoseconds later.
     fn after(&self, passed: u64) -> Self {
         let mut answer = self.clone();
+        for (name, value) in &mut answer.response_headers {
+            if *name == RETRY_AFTER {
+                less(value, passed);
+            }
+        }
         let retry_after = answer.retry_after.as_mut();
         if let Some(retry_after) = retry_after {
             *retry_after = retry_after.saturating_sub(passed);
         }
         if let Some(standing) = &mut answer.standing {
-            standing.reset = standing.reset.saturating_sub(passed);
+            let reset = standing.reset.as_mut();
+            if let Some(reset) = reset {
+                *reset = reset.saturating_sub(passed);
+            }
         }
         answer
+    }
+}
+
+/// A header's seconds so many nanoseconds later. What holds no seconds, such as a date,
+/// stays.
+fn less(value: &mut HeaderValue, passed: u64) {
+    let seconds = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.parse::<u64>().ok());
+    if let Some(seconds) = seconds {
+        let passed = Duration::from_nanos(passed).as_secs();
+        *value = seconds.saturating_sub(passed).max(1).into();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use legation::http::header::DATE;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::super::Standing;
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn denial(retry_after: &'static str) -> Answer {
+        let header = |value| (RETRY_AFTER, HeaderValue::from_static(value));
+        Answer {
+            is_over_limit: true,
+            standing: Some(Standing {
+                limit: 5,
+                remaining: 0,
+                window: Some(60),
+                reset: Some(30 * SECOND),
+                policies: Box::default(),
+            }),
+            retry_after: Some(30 * SECOND),
+            request_headers: Vec::new(),
+            response_headers: vec![header(retry_after), (DATE, HeaderValue::from_static("9"))],
+            body: Vec::new(),
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn every_time_in_an_answer_goes_on() {
+        let later = denial("9").after(4 * SECOND + 1);
+        let standing = later.standing.expect("it had one");
+        assert_eq!(later.retry_after, Some(26 * SECOND - 1));
+        assert_eq!(standing.reset, Some(26 * SECOND - 1));
+        let values: Vec<_> = later
+            .response_headers
+            .iter()
+            .map(|(_, value)| value)
+            .collect();
+        assert_eq!(values, ["5", "9"]);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn it_never_says_at_once_nor_what_it_cannot_know() {
+        for (given, expected) in [
+            ("9", "1"),
+            ("0", "1"),
+            (
+                "Wed, 21 Oct 2026 07:28:00 GMT",
+                "Wed, 21 Oct 2026 07:28:00 GMT",
+            ),
+            ("-5", "-5"),
+        ] {
+            let later = denial(given).after(u64::MAX);
+            assert_eq!(later.response_headers[0].1, expected, "{given}");
+            assert_eq!(later.retry_after, Some(0));
+        }
     }
 }
