@@ -1,4 +1,5 @@
-//! rate-limit, as Envoy runs it: beside Envoy's own `local_ratelimit`, and by many workers at once.
+//! rate-limit, as Envoy runs it: beside Envoy's own filters, by many workers at once, and with a rate limit
+//! service.
 
 mod agreement;
 mod exact;
@@ -6,6 +7,7 @@ mod flood;
 mod keys;
 mod observed;
 mod recipes;
+mod service;
 
 use legation_tests::wasm_filter;
 use serde_json::{Value, json};
