@@ -101,6 +101,7 @@ fn less(value: &mut HeaderValue, passed: u64) {
 
 #[cfg(test)]
 mod tests {
+    use legation::fingerprint::Fingerprints;
     use legation::http::header::DATE;
     use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -155,6 +156,49 @@ mod tests {
             let later = denial(given).after(u64::MAX);
             assert_eq!(later.response_headers[0].1, expected, "{given}");
             assert_eq!(later.retry_after, Some(0));
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_denial_holds_as_long_as_it_says_and_no_longer_than_it_may() {
+        let fingerprints = Fingerprints::new().expect("there is randomness");
+        let (one, other) = (fingerprints.of(b"one"), fingerprints.of(b"other"));
+        let since = 1_000 * SECOND;
+        for (max_age, holds) in [(60 * SECOND, 30 * SECOND), (5 * SECOND, 5 * SECOND)] {
+            let mut denials = Denials::new(NonZeroUsize::MIN.saturating_add(9), max_age);
+            denials.put(one, &denial("9"), since);
+            assert!(denials.knows(one) && !denials.knows(other));
+            assert_eq!(denials.find(other, since), None);
+            assert_eq!(denials.find(one, since), Some(denial("9")));
+            assert!(denials.find(one, since + holds - 1).is_some());
+            assert_eq!(denials.find(one, since + holds), None);
+            assert!(!denials.knows(one));
+
+            // Nobody waits for the time of a clock that was put back.
+            denials.put(one, &denial("9"), since);
+            assert_eq!(denials.find(one, since - 1), None);
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn the_oldest_are_forgotten_and_what_says_no_time_is_never_known() {
+        let fingerprints = Fingerprints::new().expect("there is randomness");
+        let question = |number: u8| fingerprints.of(&[number]);
+        let mut denials = Denials::new(NonZeroUsize::MIN.saturating_add(1), SECOND);
+        (0..3).for_each(|number| denials.put(question(number), &denial("9"), 0));
+        let known: Vec<_> = (0..3)
+            .map(|number| denials.knows(question(number)))
+            .collect();
+        assert_eq!(known, [false, true, true]);
+
+        for (retry_after, max_age) in [(None, SECOND), (Some(0), SECOND), (Some(SECOND), 0)] {
+            let mut denials = Denials::new(NonZeroUsize::MIN, max_age);
+            let answer = Answer {
+                retry_after,
+                ..denial("9")
+            };
+            denials.put(question(0), &answer, 0);
+            assert!(!denials.knows(question(0)), "{retry_after:?}, {max_age}");
         }
     }
 }
