@@ -102,14 +102,16 @@ pub(crate) struct Report {
 
 /// Takes so many hits from all limits, or from none.
 pub(crate) fn take(limits: &[Limit], stored: &[Slot], now: u64, hits: u32) -> Looked {
-    let mut least: Option<Report> = None;
+    // Of those that admit it, and of those that do not: where one does not, the others
+    // stand otherwise than they say, as nothing is taken.
+    let (mut least, mut least_denying) = (None, None);
     let mut denied: Option<u64> = None;
     // As they are to be where all admit it, and where one does not.
     let (mut taken, mut kept) = (List::new(), List::new());
     for (number, limit) in limits.iter().enumerate() {
         let own = stored.get(number).copied();
-        let (slot, standing) = match limit.take(own, now, hits) {
-            Taken::Admitted { slot, standing } => (slot, standing),
+        let (slot, standing, least) = match limit.take(own, now, hits) {
+            Taken::Admitted { slot, standing } => (slot, standing, &mut least),
             Taken::Denied {
                 retry_after,
                 slot,
@@ -117,7 +119,7 @@ pub(crate) fn take(limits: &[Limit], stored: &[Slot], now: u64, hits: u32) -> Lo
             } => {
                 denied = denied.max(Some(retry_after));
                 kept.push(slot.or(own).unwrap_or_default());
-                (None, standing)
+                (None, standing, &mut least_denying)
             }
         };
         taken.push(slot.or(own).unwrap_or_default());
@@ -129,14 +131,14 @@ pub(crate) fn take(limits: &[Limit], stored: &[Slot], now: u64, hits: u32) -> Lo
             standing,
         };
         if least.is_none_or(|least| report.leaves_less_than(&least)) {
-            least = Some(report);
+            *least = Some(report);
         }
     }
     Looked {
         is_admitted: denied.is_none(),
         retry_after: denied.unwrap_or(0),
         slots: if denied.is_none() { taken } else { kept },
-        report: least.unwrap_or_default(),
+        report: least_denying.or(least).unwrap_or_default(),
     }
 }
 
@@ -186,3 +188,6 @@ impl Default for Report {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
