@@ -170,3 +170,6 @@ fn whole_seconds(duration: Duration) -> u64 {
     let more = u64::from(duration.subsec_nanos() > 0);
     duration.as_secs().saturating_add(more)
 }
+
+#[cfg(test)]
+mod tests;

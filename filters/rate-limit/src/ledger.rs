@@ -311,3 +311,7 @@ fn take_ahead(
     }
     (looked, 0)
 }
+
+#[cfg(test)]
+#[cfg(not(target_family = "wasm"))]
+mod tests;

@@ -297,3 +297,6 @@ fn write(part: &[u8], key: &mut Key) {
     key.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes());
     key.extend_from_slice(part);
 }
+
+#[cfg(test)]
+mod tests;
