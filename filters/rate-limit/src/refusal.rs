@@ -23,7 +23,8 @@ pub(crate) fn ratelimited() -> (HeaderName, HeaderValue) {
 #[derive(Debug)]
 pub(crate) struct Refusals {
     status: u16,
-    grpc_status: Option<GrpcStatus>,
+    /// Whatever the status is.
+    grpc_status: GrpcStatus,
     says_when: bool,
     headers: Additions,
 }
@@ -59,8 +60,11 @@ impl Refusals {
     pub(crate) fn new(config: Reply) -> Self {
         Self {
             status: config.status,
-            grpc_status: (config.rate_limited_as_resource_exhausted)
-                .then_some(GrpcStatus::ResourceExhausted),
+            grpc_status: if config.rate_limited_as_resource_exhausted {
+                GrpcStatus::ResourceExhausted
+            } else {
+                GrpcStatus::Unavailable
+            },
             says_when: config.retry_after_header,
             headers: Additions::new(config.response_headers_to_add),
         }
@@ -92,10 +96,8 @@ impl Refusals {
         self.headers.add_to_reply(&mut headers, request)?;
         let mut reply = LocalReply::new(self.status)
             .body(refusal.body)
-            .details(refusal.details);
-        if let Some(status) = self.grpc_status {
-            reply = reply.grpc_status(status);
-        }
+            .details(refusal.details)
+            .grpc_status(self.grpc_status);
         for (name, value) in headers {
             reply = reply.header(name.as_str(), value);
         }
