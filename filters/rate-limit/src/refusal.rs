@@ -72,11 +72,10 @@ impl Refusals {
 
     /// Refuses a request.
     pub(crate) fn refuse(&self, refusal: Refusal, request: &mut RequestHeaders) -> Result<Flow> {
-        let is_grpc = request.is_grpc()?;
         let mut headers = Vec::new();
         for (name, value) in refusal.headers {
             // A gRPC answer has a type of its own.
-            if !(is_grpc && name == CONTENT_TYPE) {
+            if !(name == CONTENT_TYPE && request.is_grpc()?) {
                 headers.push((name, value.as_bytes().to_vec()));
             }
         }

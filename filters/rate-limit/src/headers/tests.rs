@@ -153,11 +153,12 @@ fn places_have_no_time_and_are_told_by_the_older_family_alone() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn what_the_service_says_is_told_in_its_words_and_rounded_down() {
+fn what_the_service_says_is_told_in_its_words_and_rounded_as_each_family_has_it() {
     let told = Told::Service(Standing {
         limit: 5,
         remaining: 2,
-        reset: 2 * SECOND - 1,
+        window: Some(60),
+        reset: Some(2 * SECOND - 1),
         policies: ", 5;w=60;name=\"minute\", 100;w=3600".into(),
     });
 
@@ -168,7 +169,8 @@ fn what_the_service_says_is_told_in_its_words_and_rounded_down() {
             "x-ratelimit-limit: 5, 5;w=60;name=\"minute\", 100;w=3600",
             "x-ratelimit-remaining: 2",
             "x-ratelimit-reset: 1",
-            "ratelimit: \"service\";r=2;t=1",
+            "ratelimit-policy: \"service\";q=5;w=60",
+            "ratelimit: \"service\";r=2;t=2",
         ]
     );
 }

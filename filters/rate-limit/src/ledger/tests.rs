@@ -10,6 +10,7 @@ use legation_testing::{Answer, Callback, Host};
 use super::*;
 use crate::RateLimit;
 use crate::limit::{TokenBucket, Window};
+use crate::policies::{Kind, Policy};
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;
@@ -72,7 +73,17 @@ impl Bench {
     }
 
     fn worker(&self, keys: u32, lease: Option<Lease>) -> Ledger {
-        self.run(|| Ledger::open("test", keys, lease).unwrap())
+        self.worker_of(&[1], keys, lease)
+    }
+
+    /// One whose policies have so many limits each.
+    fn worker_of(&self, limits: &[usize], keys: u32, lease: Option<Lease>) -> Ledger {
+        let policies = limits.iter().map(|limits| {
+            let limits = bucket(1, 1).into_iter().cycle().take(*limits);
+            Policy::new("one", Vec::new(), Kind::Rate(limits.collect()), false)
+        });
+        let policies = Policies::new(policies.collect(), None, true);
+        self.run(|| Ledger::open("test", &policies, keys, lease).unwrap())
     }
 
     fn take_of(&self, worker: &Ledger, key: &[u8], limits: &[Limit], hits: u32) -> Outcome {
@@ -100,11 +111,11 @@ impl Bench {
     }
 
     fn enter(&self, worker: &Ledger, most: u32) -> Outcome {
-        self.run(|| worker.enter(KEY, most, &Now::default(), || ()).unwrap())
+        self.run(|| worker.enter(0, KEY, most, &Now::default(), || ()).unwrap())
     }
 
     fn leave(&self, worker: &Ledger) {
-        self.run(|| worker.leave(KEY, &Now::default()).unwrap());
+        self.run(|| worker.leave(0, KEY, &Now::default()).unwrap());
     }
 
     fn expire(&self, worker: &Ledger, limits: &[Limit]) -> Vec<&'static str> {
@@ -168,23 +179,31 @@ fn workers_share_a_limit_exactly() {
 }
 
 #[test]
-fn a_denial_is_remembered_until_the_time_that_it_names() {
+fn a_denial_is_believed_for_a_second() {
     let bench = Bench::new();
     let (worker, limits) = (bench.worker(1_000, None), bucket(2, 10));
     bench.take(&worker, &limits, 2);
     assert_eq!(retry_after(bench.take(&worker, &limits, 1)), 10 * SECOND);
 
-    bench.advance(4 * SECOND);
-    let (again, calls) = bench.calls(|| {
-        let account = Account {
-            key: KEY,
-            policy: 0,
-            limits: &limits,
-        };
-        worker.take(account, 1, &Now::default(), || ()).unwrap()
-    });
-
+    let again = || {
+        bench.calls(|| {
+            let account = Account {
+                key: KEY,
+                policy: 0,
+                limits: &limits,
+            };
+            worker.take(account, 1, &Now::default(), || ()).unwrap()
+        })
+    };
+    bench.advance(SECOND / 4);
+    let (again_at_once, calls) = again();
     assert_eq!(calls, [TIME]);
+    assert_eq!(retry_after(again_at_once), 39 * SECOND / 4);
+
+    // Written down anew, so that it is not forgotten for others.
+    bench.advance(15 * SECOND / 4);
+    let (again, calls) = again();
+    assert_eq!(calls, [TIME, GET, SET]);
     let Outcome::Denied {
         retry_after,
         report,
@@ -205,7 +224,7 @@ fn a_denial_is_remembered_until_the_time_that_it_names() {
 }
 
 #[test]
-fn fewer_hits_than_were_denied_are_asked_about() {
+fn a_denial_is_for_as_many_hits() {
     let bench = Bench::new();
     let (worker, limits) = (bench.worker(1_000, None), bucket(10, 10));
     bench.take(&worker, &limits, 8);
@@ -214,7 +233,7 @@ fn fewer_hits_than_were_denied_are_asked_about() {
     assert!(is_admitted(&bench.take(&worker, &limits, 2)));
 
     // More than there ever are: that is no news of what is less.
-    assert_eq!(retry_after(bench.take(&worker, &limits, 11)), 10 * SECOND);
+    assert_eq!(retry_after(bench.take(&worker, &limits, 11)), u64::MAX);
     let never = bench.worker(1_000, None);
     assert_eq!(retry_after(bench.take(&never, &limits, 11)), u64::MAX);
     bench.advance(10 * SECOND);
@@ -298,15 +317,24 @@ fn where_there_is_no_room_another_key_goes_and_is_counted() {
 }
 
 #[test]
-fn limits_of_one_and_of_several_are_tables_of_their_own() {
+fn each_policy_has_a_table_of_its_own() {
     let bench = Bench::new();
-    let worker = bench.worker(1_000, None);
+    let worker = bench.worker_of(&[3, 1], 1_000, None);
     let several = [bucket(10, 10), bucket(20, 10), fixed(15)].concat();
+    let take = |policy, limits: &[Limit]| {
+        let account = Account {
+            key: KEY,
+            policy,
+            limits,
+        };
+        let take = || worker.take(account, 1, &Now::default(), || ());
+        remaining(bench.run(|| take().unwrap()))
+    };
 
-    assert_eq!(remaining(bench.take(&worker, &several, 1)), 9);
-    assert_eq!(remaining(bench.take(&worker, &several, 1)), 8);
-    assert_eq!(remaining(bench.take(&worker, &bucket(10, 10), 1)), 9);
-    assert_eq!(remaining(bench.take(&worker, &several, 1)), 7);
+    assert_eq!(take(0, &several), 9);
+    assert_eq!(take(0, &several), 8);
+    assert_eq!(take(1, &bucket(10, 10)), 9);
+    assert_eq!(take(0, &several), 7);
 }
 
 #[test]
