@@ -34,6 +34,9 @@ reasons! {
     no_number: "a format in `hits_addend` that gives no number",
         "leaves the descriptor out: its limit does not hold", "counts one",
         "Whoever sends the header would choose whether they are limited.";
+    digits: "hits that a format gives as `+2`, `2e0` or `0x2`",
+        "are two", "are one",
+        "A count is written in digits, and may have a point.";
     repeated_parameter: "a test of a query parameter that is there twice",
         "looks at the first", "looks at all",
         "Nobody gets past a test by what they put in front.";
