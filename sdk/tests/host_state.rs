@@ -537,7 +537,9 @@ impl HttpFilter for Telling {
 
     fn configure(_: NoConfig, _: &mut Configure) -> Result<Self, ConfigErrors> {
         let field = "%ATTRIBUTE(metadata.filter_metadata.mine.field)%";
-        Ok(Self(field.parse().unwrap()))
+        let format = field.parse::<Format>();
+        let format = format.map_err(|error| ConfigErrors::of_document(error.to_string()))?;
+        Ok(Self(format))
     }
 
     fn on_request_headers(&self, (): &mut (), request: &mut RequestHeaders) -> Result<Flow> {
