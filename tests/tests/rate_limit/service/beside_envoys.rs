@@ -1,7 +1,7 @@
 //! The same answers of one service, at Envoy's own `ratelimit` and at this filter.
 //!
 //! Both ask it the same, do the same with a request, and answer the same: status, headers and body. What
-//! differs is told in the filter's README and tested beside this.
+//! differs stands at the end.
 
 use std::fmt::Write as _;
 
@@ -13,8 +13,10 @@ use super::rls::{Answer, DAY, HOUR, MINUTE, SECOND, Status, WEEK};
 use super::{World, asking, compares, grpc_of, of};
 use crate::FILTER;
 
-/// Configurations of both.
-fn variants() -> Vec<(&'static str, &'static str, Value)> {
+/// The chain of ours, the one of Envoy's own, and the configuration of both.
+type Variant = (&'static str, &'static str, Value);
+
+fn variants() -> Vec<Variant> {
     let header = |name: &str, value: &str| json!({"header": {"key": name, "value": value}});
     vec![
         ("plain", "plain_native", json!({})),
@@ -95,7 +97,6 @@ fn to_native(ours: &Value) -> Value {
     for (name, value) in ours.as_object().into_iter().flatten() {
         match name.as_str() {
             "stat_prefix" | "rate_limit_service" => {}
-            // Ours tells unless told otherwise.
             "status" => native["rate_limited_status"] = value.clone(),
             _ => native[name] = value.clone(),
         }
@@ -210,25 +211,31 @@ fn seen(world: &World, exchange: &Exchange) -> String {
     all
 }
 
+/// Both filters in each of these configurations.
+fn beside(variants: &[Variant]) -> Result<World> {
+    let mut filters = Vec::new();
+    for (name, native, more) in variants {
+        let mut configuration = asking(name, more);
+        // Ours tells unless told otherwise.
+        if configuration["enable_retry_after_header"].is_null() {
+            configuration["enable_retry_after_header"] = false.into();
+        }
+        // Each answer is asked for, and no request has a client of its own.
+        let mut ours = configuration.clone();
+        ours["rate_limit_service"]["deny_cache"] = json!({"max_age": "0s"});
+        filters.push((*name, wasm_filter(FILTER, ours)));
+        filters.push((*native, to_native(&configuration)));
+    }
+    World::with(filters, |config| config)
+}
+
 #[test]
 fn envoys_own_filter_does_the_same_with_every_answer() -> Result<()> {
     if !compares()? {
         return Ok(());
     }
     let variants = variants();
-    let mut filters = Vec::new();
-    for (name, native, more) in &variants {
-        let mut configuration = asking(name, more);
-        if configuration["enable_retry_after_header"].is_null() {
-            configuration["enable_retry_after_header"] = false.into();
-        }
-        // Each answer is asked for anew, and no request has a client of its own.
-        let mut ours = configuration.clone();
-        ours["rate_limit_service"]["deny_cache"] = json!({"max_age": "0s"});
-        filters.push((*name, wasm_filter(FILTER, ours)));
-        filters.push((*native, to_native(&configuration)));
-    }
-    let world = World::with(filters, |config| config)?;
+    let world = beside(&variants)?;
     let mut wrong = String::new();
     let mut compared = 0;
     for (ours, native, _) in &variants {
@@ -259,5 +266,85 @@ fn envoys_own_filter_does_the_same_with_every_answer() -> Result<()> {
         }
     }
     ensure!(wrong.is_empty(), "of {compared}:\n{wrong}");
+    Ok(())
+}
+
+#[test]
+fn what_is_otherwise_is_known() -> Result<()> {
+    if !compares()? {
+        return Ok(());
+    }
+    let world = beside(&[
+        (
+            "told",
+            "told_native",
+            json!({
+                "enable_x_ratelimit_headers": "DRAFT_VERSION_03",
+                "enable_retry_after_header": true,
+            }),
+        ),
+        (
+            "unenforced",
+            "unenforced_native",
+            json!({
+                "filter_enforced": {"default_value": {"numerator": 0}},
+                "rate_limit_service": {"failure_mode_deny": true},
+            }),
+        ),
+    ])?;
+    let over = |nanos| Answer::over_limit().status(Status::over(5, HOUR).reset(100, nanos));
+    let three_weeks = Status::within(900, WEEK, 1).units(3);
+    for (what, chain, reply, header, envoys, ours) in [
+        (
+            "a window of several units is as long as that",
+            "told",
+            Answer::ok().status(three_weeks).reply(),
+            "x-ratelimit-limit",
+            "200 900, 900;w=604800",
+            "200 900, 900;w=1814400",
+        ),
+        (
+            "who comes again when told does not come too early",
+            "told",
+            over(500_000_000).reply(),
+            "retry-after",
+            "429 100",
+            "429 101",
+        ),
+        (
+            "nor before a limit that does not say when it begins anew",
+            "told",
+            over(0).status(Status::over(5, HOUR)).reply(),
+            "retry-after",
+            "429 100",
+            "429",
+        ),
+        (
+            "what is not enforced refuses nobody, whatever happens",
+            "unenforced",
+            Reply::grpc_status(14, ""),
+            "x-over",
+            "500",
+            "200",
+        ),
+        (
+            "a header that is none does not break the answer",
+            "told",
+            Answer::ok().for_response(":status", "299").reply(),
+            "x-over",
+            "502",
+            "200",
+        ),
+    ] {
+        world.service.replies(reply);
+        let seen = |chain: &str| -> Result<_> {
+            let response = world.send(chain, of("a"))?.response;
+            let told = response.headers.text(header);
+            let words = [Some(response.status.to_string()), told];
+            Ok(words.into_iter().flatten().collect::<Vec<_>>().join(" "))
+        };
+        assert_eq!(seen(&format!("{chain}_native"))?, envoys, "Envoy's: {what}");
+        assert_eq!(seen(chain)?, ours, "{what}");
+    }
     Ok(())
 }
