@@ -140,7 +140,13 @@ pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
 impl fmt::Display for Bytes<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = &self.0[..self.0.len().min(SHOWN_BYTES)];
-        write!(out, "{}", shown.escape_ascii())?;
+        for &byte in shown {
+            match byte {
+                // They end nothing here.
+                b'"' | b'\'' => write!(out, "{}", char::from(byte))?,
+                _ => write!(out, "{}", byte.escape_ascii())?,
+            }
+        }
         if shown.len() < self.0.len() {
             write!(out, "… ({} bytes)", self.0.len())?;
         }
@@ -150,7 +156,8 @@ impl fmt::Display for Bytes<'_> {
 
 impl fmt::Debug for Bytes<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "b\"{self}\"")
+        let text = self.to_string().replace('"', "\\\"");
+        write!(out, "b\"{text}\"")
     }
 }
 
@@ -173,11 +180,13 @@ mod tests {
     fn prints_bytes_escaped_and_long_values_cut() {
         let mut headers = Headers::new();
         headers.push("x-bytes", b"a\xff");
+        headers.push("x-quoted", r#""a";q=5"#);
         headers.push("x-long", "y".repeat(60_000));
 
         let text = headers.to_string();
 
         assert!(text.contains("x-bytes: a\\xff\n"), "{text}");
+        assert!(text.contains("x-quoted: \"a\";q=5\n"), "{text}");
         assert!(text.contains("… (60000 bytes)"), "{text}");
         assert!(text.len() < 1_000);
     }
