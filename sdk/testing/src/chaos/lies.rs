@@ -54,8 +54,12 @@ pub(super) struct Liar<F: HttpFilter> {
     /// How often a context was made or deleted: under its number there may be
     /// a new one when a callback returns.
     lives: RefCell<HashMap<u32, u32>>,
-    /// Of the callbacks that are running, the life of their context.
-    running: RefCell<Vec<u32>>,
+    /// How many contexts were made, and which of them each number's last one was.
+    births: Cell<u64>,
+    born: RefCell<HashMap<u32, u64>>,
+    /// Of the callbacks that are running, the life of their context, and how many were
+    /// made before.
+    running: RefCell<Vec<(u32, u64)>>,
     broken: RefCell<Option<String>>,
     lies: Cell<u64>,
     reentered: Cell<u64>,
@@ -72,6 +76,8 @@ impl<F: HttpFilter> Liar<F> {
             contexts: RefCell::default(),
             refused: RefCell::default(),
             lives: RefCell::default(),
+            births: Cell::new(0),
+            born: RefCell::default(),
             running: RefCell::default(),
             broken: RefCell::default(),
             lies: Cell::new(0),
@@ -95,6 +101,7 @@ impl<F: HttpFilter> Liar<F> {
         self.contexts.borrow_mut().clear();
         self.refused.borrow_mut().clear();
         self.lives.borrow_mut().clear();
+        self.born.borrow_mut().clear();
         self.running.borrow_mut().clear();
     }
 
@@ -253,15 +260,26 @@ impl<F: HttpFilter> Disturb for Liar<F> {
             *self.lives.borrow_mut().entry(id).or_default() += 1;
             self.refused.borrow_mut().remove(&id);
         }
-        self.running.borrow_mut().push(self.life(id));
+        if entry.callback == Callback::ContextCreate {
+            self.births.set(self.births.get() + 1);
+            self.born.borrow_mut().insert(id, self.births.get());
+        }
+        let running = (self.life(id), self.births.get());
+        self.running.borrow_mut().push(running);
     }
 
-    fn returned(&self, entry: &Entry, verdicts: Vec<(u32, Verdict)>, action: u32) {
+    fn returned(&self, entry: &Entry, mut verdicts: Vec<(u32, Verdict)>, action: u32) {
         let remembers = Runtime::<Guest<F>>::CALLBACKS.contains(Callbacks::CREATE);
         // One that is not told of ends lets the bodies of streams that it does not know pass.
         let told = Runtime::<Guest<F>>::CALLBACKS.contains(Callbacks::DELETE);
         let id = entry.context;
-        let same_life = self.running.borrow_mut().pop() == Some(self.life(id));
+        let (life, births) = self.running.borrow_mut().pop().unwrap_or_default();
+        let same_life = life == self.life(id);
+        // What was said of a stream says nothing of one that was made since under its
+        // number.
+        let born = self.born.borrow();
+        verdicts.retain(|(context, _)| born.get(context).is_none_or(|birth| *birth <= births));
+        drop(born);
         let is_of_request = matches!(
             entry.callback,
             Callback::RequestHeaders | Callback::RequestBody | Callback::RequestTrailers
