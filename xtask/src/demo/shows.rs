@@ -358,6 +358,9 @@ mod tests {
         assert!(Promise::Status(200).holds(&exchange));
         assert!(!Promise::Status(503).holds(&exchange));
         assert!(Promise::ComesBack("server", "envoy").holds(&exchange));
+        assert!(Promise::ComesBackBeginning("server", "env").holds(&exchange));
+        assert!(!Promise::ComesBackBeginning("server", "nginx").holds(&exchange));
+        assert!(!Promise::ComesBackBeginning("retry-after", "").holds(&exchange));
         assert!(!Promise::ComesBackWithout("server").holds(&exchange));
         assert!(Promise::ComesBackWithout("x-powered-by").holds(&exchange));
     }
