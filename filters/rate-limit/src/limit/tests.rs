@@ -59,6 +59,7 @@ impl Stored {
     }
 
     /// As many as would pass, and no more than these.
+    #[cfg(not(target_family = "wasm"))]
     fn take_up_to(&mut self, now: u64, at_most: u32) -> u32 {
         let hits = self.remaining(now).min(at_most);
         let standing = self.take(now, hits).unwrap();
