@@ -11,6 +11,10 @@ use lru::LruCache;
 
 use super::Answer;
 
+/// The largest answer that is remembered, in bytes of its body and headers: the service
+/// may say a megabyte, of as many clients as there are.
+const LARGEST: usize = 8 * 1_024;
+
 /// Denials of one worker.
 pub(super) struct Denials {
     answers: LruCache<Fingerprint, Denial, FingerprintState>,
@@ -52,7 +56,7 @@ impl Denials {
     /// Remembers a denial for as long as the service says that it holds.
     pub(super) fn put(&mut self, question: Fingerprint, answer: &Answer, now: u64) {
         let holds = answer.retry_after.unwrap_or(0).min(self.max_age);
-        if holds > 0 {
+        if holds > 0 && answer.size() <= LARGEST {
             let denial = Denial {
                 since: now,
                 until: now.saturating_add(holds),
@@ -64,6 +68,18 @@ impl Denials {
 }
 
 impl Answer {
+    /// The bytes of its body and its headers.
+    fn size(&self) -> usize {
+        let headers = self.request_headers.iter().chain(&self.response_headers);
+        let headers = headers.map(|(name, value)| name.as_str().len().saturating_add(value.len()));
+        let policies = self.standing.as_ref();
+        let policies = policies.map_or(0, |standing| standing.policies.len());
+        headers.fold(
+            self.body.len().saturating_add(policies),
+            usize::saturating_add,
+        )
+    }
+
     /// The same so many nanoseconds later.
     fn after(&self, passed: u64) -> Self {
         let mut answer = self.clone();
@@ -177,6 +193,22 @@ mod tests {
             // Nobody waits for the time of a clock that was put back.
             denials.put(one, &denial("9"), since);
             assert_eq!(denials.find(one, since - 1), None);
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn what_is_large_is_not_remembered() {
+        let fingerprints = Fingerprints::new().expect("there is randomness");
+        let question = fingerprints.of(b"one");
+        let others = denial("9").size();
+        for (body, is_known) in [(LARGEST - others, true), (LARGEST - others + 1, false)] {
+            let mut denials = Denials::new(NonZeroUsize::MIN, 60 * SECOND);
+            let answer = Answer {
+                body: vec![b'x'; body],
+                ..denial("9")
+            };
+            denials.put(question, &answer, 0);
+            assert_eq!(denials.knows(question), is_known, "{body}");
         }
     }
 
