@@ -20,15 +20,16 @@ impl Additions {
             let Some(value) = value(header, request)? else {
                 continue;
             };
-            let name = &header.name;
-            let is_there = request.headers().get(name.as_str())?.is_some();
-            match (header.append_action, is_there) {
-                (AppendAction::AppendIfExistsOrAdd, _) | (AppendAction::AddIfAbsent, false) => {
-                    request.headers().append(name, value)?;
+            let (headers, name) = (request.headers(), &header.name);
+            match header.append_action {
+                AppendAction::AppendIfExistsOrAdd => headers.append(name, value)?,
+                AppendAction::OverwriteIfExistsOrAdd => headers.set(name, value)?,
+                AppendAction::AddIfAbsent => {
+                    headers.add_if_absent(name, value)?;
                 }
-                (AppendAction::OverwriteIfExistsOrAdd, _)
-                | (AppendAction::OverwriteIfExists, true) => request.headers().set(name, value)?,
-                (AppendAction::AddIfAbsent, true) | (AppendAction::OverwriteIfExists, false) => {}
+                AppendAction::OverwriteIfExists => {
+                    headers.overwrite_if_exists(name, value)?;
+                }
             }
         }
         Ok(())
