@@ -11,7 +11,7 @@
 )]
 
 use header_tag::HeaderTag;
-use legation_testing::chaos::{answer, case, spoil};
+use legation_testing::chaos::{case, spoil};
 use legation_testing::{Answer, Host, Outcome, Request, Response, chaos};
 use serde_json::{Value, json};
 
@@ -79,16 +79,7 @@ fn no_answer_of_the_host_makes_it_panic_or_let_a_failure_pass() {
 
 #[test]
 fn no_answer_while_it_is_configured_makes_it_panic() {
-    let configurations = configurations();
-    for seed in 0..2_000 {
-        case(seed, |rng| {
-            let host = Host::<HeaderTag>::new();
-            let mut chaos = rng.fork();
-            host.answer_by(move |_| answer(&mut chaos));
-            // Loaded or refused: both are well.
-            let _ = host.load(rng.choice(&configurations).unwrap().clone());
-        });
-    }
+    chaos::configure::<HeaderTag>(&configurations(), 2_000);
 }
 
 #[test]

@@ -12,9 +12,8 @@
 
 mod support;
 
-use fastrand::Rng;
 use jwt_auth::JwtAuth;
-use legation_testing::chaos::{answer, case, spoil};
+use legation_testing::chaos::{Spoiler, case};
 use legation_testing::{Answer, Host, Outcome, Request, chaos};
 use serde_json::{Value, json};
 use support::{configuration, provider, token};
@@ -107,67 +106,12 @@ fn no_answer_of_the_host_makes_it_panic_or_let_a_failure_pass() {
 
 #[test]
 fn no_answer_while_it_is_configured_makes_it_panic() {
-    let configurations = configurations();
-    for seed in 0..1_000 {
-        case(seed, |rng| {
-            let host = Host::<JwtAuth>::new();
-            let mut chaos = rng.fork();
-            host.answer_by(move |_| answer(&mut chaos));
-            // Loaded or refused: both are well.
-            let _ = host.load(rng.choice(&configurations).unwrap().clone());
-        });
-    }
-}
-
-/// Puts a value in the place of another, takes one out or puts one in: JSON still.
-fn mutate(value: &mut Value, donors: &[Value], rng: &mut Rng) {
-    let mut at = value;
-    for _ in 0..rng.u8(..8) {
-        let inner = match at {
-            Value::Object(members) => members.len(),
-            Value::Array(list) => list.len(),
-            _ => 0,
-        };
-        if inner == 0 {
-            break;
-        }
-        let nth = rng.usize(..inner);
-        at = match at {
-            Value::Object(members) => members.values_mut().nth(nth).unwrap(),
-            Value::Array(list) => &mut list[nth],
-            _ => return,
-        };
-    }
-    match (at, rng.u8(..4)) {
-        (Value::Object(members), 0) if !members.is_empty() => {
-            let nth = rng.usize(..members.len());
-            let name = members.keys().nth(nth).unwrap().clone();
-            members.remove(&name);
-        }
-        (Value::Object(members), 1) => {
-            let name = ["a", "requires", "issuer", "rules", "dpop", "x"];
-            let name = (*rng.choice(name).unwrap()).to_owned();
-            members.insert(name, rng.choice(donors).unwrap().clone());
-        }
-        (Value::Array(list), 0) => list.push(rng.choice(donors).unwrap().clone()),
-        (at, _) => *at = rng.choice(donors).unwrap().clone(),
-    }
-}
-
-/// Every value that stands in a configuration.
-fn values(value: &Value, into: &mut Vec<Value>) {
-    into.push(value.clone());
-    match value {
-        Value::Object(members) => members.values().for_each(|value| values(value, into)),
-        Value::Array(list) => list.iter().for_each(|value| values(value, into)),
-        _ => {}
-    }
+    chaos::configure::<JwtAuth>(&configurations(), 1_000);
 }
 
 /// Loads spoilt configurations. Those that are taken decide about a request.
 fn fuzz_configurations(seeds: std::ops::Range<u64>) -> u64 {
-    let whole = configurations();
-    let mut donors = vec![
+    let donors = [
         json!(null),
         json!(-1),
         json!(1e300),
@@ -177,24 +121,12 @@ fn fuzz_configurations(seeds: std::ops::Range<u64>) -> u64 {
         json!([]),
         json!("%ENVIRONMENT(X)%"),
     ];
-    for value in &whole {
-        values(value, &mut donors);
-    }
+    let names = &["a", "requires", "issuer", "rules", "dpop", "x"];
+    let spoiler = Spoiler::new(&configurations(), &donors, names);
     let mut taken = 0;
     for seed in seeds {
         case(seed, |rng| {
-            let text = if rng.bool() {
-                let mut text = rng.choice(&whole).unwrap().to_string().into_bytes();
-                spoil(&mut text, rng);
-                text
-            } else {
-                let mut value = rng.choice(&whole).unwrap().clone();
-                for _ in 0..rng.usize(1..4) {
-                    mutate(&mut value, &donors, rng);
-                }
-                value.to_string().into_bytes()
-            };
-            if let Ok(host) = Host::<JwtAuth>::configure(text) {
+            if let Ok(host) = Host::<JwtAuth>::configure(spoiler.configuration(rng)) {
                 taken += 1;
                 let authorization = format!("Bearer {}", token(&json!({})));
                 host.exchange(Request::get("/a?token=x").header("authorization", authorization))

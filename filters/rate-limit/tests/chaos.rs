@@ -10,8 +10,7 @@
     reason = "what fails here fails the test; the lints spare only functions marked as tests"
 )]
 
-use fastrand::Rng;
-use legation_testing::chaos::{answer, case, spoil};
+use legation_testing::chaos::{Spoiler, case};
 use legation_testing::{Answer, Host, Outcome, Request, chaos};
 use rate_limit::RateLimit;
 use serde_json::{Value, json};
@@ -109,74 +108,12 @@ fn no_answer_of_the_host_makes_it_panic_or_let_a_failure_pass() {
 
 #[test]
 fn no_answer_while_it_is_configured_makes_it_panic() {
-    let configurations = configurations();
-    for seed in 0..1_000 {
-        case(seed, |rng| {
-            let host = Host::<RateLimit>::new();
-            let mut chaos = rng.fork();
-            host.answer_by(move |_| answer(&mut chaos));
-            // Loaded or refused: both are well.
-            let _ = host.load(rng.choice(&configurations).unwrap().clone());
-        });
-    }
-}
-
-/// Puts a value in the place of another, takes one out or puts one in: JSON still.
-fn mutate(value: &mut Value, donors: &[Value], rng: &mut Rng) {
-    let mut at = value;
-    for _ in 0..rng.u8(..8) {
-        let inner = match at {
-            Value::Object(members) => members.len(),
-            Value::Array(list) => list.len(),
-            _ => 0,
-        };
-        if inner == 0 {
-            break;
-        }
-        let nth = rng.usize(..inner);
-        at = match at {
-            Value::Object(members) => members.values_mut().nth(nth).unwrap(),
-            Value::Array(list) => &mut list[nth],
-            _ => return,
-        };
-    }
-    match (at, rng.u8(..4)) {
-        (Value::Object(members), 0) if !members.is_empty() => {
-            let nth = rng.usize(..members.len());
-            let name = members.keys().nth(nth).unwrap().clone();
-            members.remove(&name);
-        }
-        (Value::Object(members), 1) => {
-            let name = [
-                "actions",
-                "limits",
-                "hits_addend",
-                "token_bucket",
-                "lease",
-                "x",
-            ];
-            let name = (*rng.choice(name).unwrap()).to_owned();
-            members.insert(name, rng.choice(donors).unwrap().clone());
-        }
-        (Value::Array(list), 0) => list.push(rng.choice(donors).unwrap().clone()),
-        (at, _) => *at = rng.choice(donors).unwrap().clone(),
-    }
-}
-
-/// Every value that stands in a configuration.
-fn values(value: &Value, into: &mut Vec<Value>) {
-    into.push(value.clone());
-    match value {
-        Value::Object(members) => members.values().for_each(|value| values(value, into)),
-        Value::Array(list) => list.iter().for_each(|value| values(value, into)),
-        _ => {}
-    }
+    chaos::configure::<RateLimit>(&configurations(), 1_000);
 }
 
 /// Loads spoilt configurations. Those that are taken decide about some requests.
 fn fuzz_configurations(seeds: std::ops::Range<u64>) -> u64 {
-    let whole = configurations();
-    let mut donors = vec![
+    let donors = [
         json!(null),
         json!(0),
         json!(-1),
@@ -190,24 +127,19 @@ fn fuzz_configurations(seeds: std::ops::Range<u64>) -> u64 {
         json!([]),
         json!("%REQ(x-1)%"),
     ];
-    for value in &whole {
-        values(value, &mut donors);
-    }
+    let names = &[
+        "actions",
+        "limits",
+        "hits_addend",
+        "token_bucket",
+        "lease",
+        "x",
+    ];
+    let spoiler = Spoiler::new(&configurations(), &donors, names);
     let mut taken = 0;
     for seed in seeds {
         case(seed, |rng| {
-            let text = if rng.bool() {
-                let mut text = rng.choice(&whole).unwrap().to_string().into_bytes();
-                spoil(&mut text, rng);
-                text
-            } else {
-                let mut value = rng.choice(&whole).unwrap().clone();
-                for _ in 0..rng.usize(1..4) {
-                    mutate(&mut value, &donors, rng);
-                }
-                value.to_string().into_bytes()
-            };
-            if let Ok(host) = Host::<RateLimit>::configure(text) {
+            if let Ok(host) = Host::<RateLimit>::configure(spoiler.configuration(rng)) {
                 taken += 1;
                 for _ in 0..3 {
                     let request = Request::get("/a/b/c?q=x").header("x-1", "a");

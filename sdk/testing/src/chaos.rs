@@ -51,7 +51,7 @@ use crate::callout::Callout;
 use crate::exchange::Outcome;
 use crate::guest::{Entry, Guest};
 use crate::host::{Configuration, Host};
-pub use cases::{answer, case, spoil};
+pub use cases::{Spoiler, answer, case, configure, spoil};
 use generate::Generator;
 use lies::Liar;
 
