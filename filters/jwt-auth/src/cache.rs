@@ -19,7 +19,8 @@ pub(crate) struct TokenCache {
 }
 
 impl TokenCache {
-    /// For so many tokens, of at most this length. Nothing is allocated ahead.
+    /// For so many tokens, of at most this length. The room for them is there from the
+    /// beginning, that for what they say is not.
     pub(crate) fn new(size: usize, max_token_size: usize) -> Self {
         let tokens = NonZeroUsize::new(size)
             .map(|size| LruCache::with_hasher(size, FingerprintState::default()));
