@@ -70,7 +70,7 @@ pub use one_of::exactly_one;
 #[doc(hidden)]
 pub use one_of::{only_entry, unknown_choice};
 pub use scalar::{
-    Bounded, BoundedDuration, Duration, HeaderName, HeaderValue, NoConfig, Percent, Secret,
+    Bounded, BoundedDuration, Duration, HeaderName, HeaderValue, NoConfig, Percent, Secret, Text,
 };
 pub use secret::SecretSource;
 pub(crate) use text::{decimal, is_token, quoted};

@@ -30,7 +30,7 @@ pub use rate_limit::{HitsAddend, Override, RateLimit, Unit};
 pub use service::Service;
 pub use share::Share;
 pub use template::PathTemplate;
-pub use text::{Label, Text};
+pub use text::Label;
 
 /// Keys in shared data, unless given.
 const MAX_DYNAMIC_DESCRIPTORS: u32 = 100_000;

@@ -4,14 +4,14 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use legation::attributes::CONNECTION_ID;
-use legation::config::{ConfigErrors, Mode};
+use legation::config::{ConfigErrors, Mode, Percent};
 use legation::matcher;
 use legation::{Configure, Flow, HttpFilter, RequestHeaders, ResponseHeaders, Result, random};
 use log::{Level, log, log_enabled};
 use smallvec::SmallVec;
 
 use crate::additions::Additions;
-use crate::config::{Config, Share};
+use crate::config::Config;
 use crate::counts::Counts;
 use crate::descriptor::{Actions, Descriptor};
 use crate::headers::{Announce, Told};
@@ -34,8 +34,8 @@ pub struct RateLimit {
     service: Option<Service>,
     counts: Counts,
     mode: Mode,
-    enabled: Share,
-    enforced: Share,
+    enabled: Percent,
+    enforced: Percent,
     refusals: Refusals,
     announce: Announce,
     request_headers: Additions,
@@ -90,8 +90,8 @@ impl HttpFilter for RateLimit {
             ledger,
             policies,
             mode: config.mode,
-            enabled: config.filter_enabled,
-            enforced: config.filter_enforced,
+            enabled: config.filter_enabled.0,
+            enforced: config.filter_enforced.0,
             announce: Announce {
                 x_ratelimit: config.reply.x_ratelimit_headers,
                 ratelimit: config.reply.ratelimit_headers,
@@ -331,10 +331,10 @@ impl RateLimit {
 }
 
 /// Whether a request is among so many. The randomness is asked for only where it matters.
-fn is_one_of(share: Share) -> Result<bool> {
+fn is_one_of(share: Percent) -> Result<bool> {
     Ok(match share.ppm() {
         0 => false,
-        _ if share == Share::default() => true,
+        _ if share == Percent::ALL => true,
         _ => share.admits(random::next_u64()?),
     })
 }

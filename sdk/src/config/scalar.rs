@@ -223,6 +223,36 @@ fn number_between<V: IntoValue>(
     })
 }
 
+/// A text that is not empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text(Box<str>);
+
+impl Text {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Text> for String {
+    fn from(text: Text) -> Self {
+        text.0.into()
+    }
+}
+
+impl Deserr<ConfigErrors> for Text {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, ConfigErrors> {
+        let text = string(value, location, "a string")?;
+        if text.is_empty() {
+            return Err(ConfigErrors::at(location, "must not be empty"));
+        }
+        Ok(Self(text.into()))
+    }
+}
+
 /// A percentage from 0 to 100 with up to four decimals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Percent(u32);
@@ -230,6 +260,15 @@ pub struct Percent(u32);
 impl Percent {
     /// All of it.
     pub const ALL: Self = Self(1_000_000);
+
+    /// So many parts per million; `None` where that is more than all.
+    pub const fn from_ppm(parts: u32) -> Option<Self> {
+        if parts <= Self::ALL.0 {
+            Some(Self(parts))
+        } else {
+            None
+        }
+    }
 
     /// In parts per million.
     pub const fn ppm(self) -> u32 {

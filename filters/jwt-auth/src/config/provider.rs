@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 use legation::config::{
-    Bounded, BoundedDuration, ConfigErrors, Given, HeaderName, NonEmpty, Problem, exactly_one,
-    string,
+    Bounded, BoundedDuration, ConfigErrors, Given, HeaderName, NonEmpty, Problem, Text,
+    exactly_one, string,
 };
 use legation::http::header;
 use legation::matcher::StringMatch;
@@ -313,30 +313,6 @@ fn bounded<const MAX: i64>(given: &Given<Bounded<0, MAX>>, default: usize) -> us
     given.0.map_or(default, |number| {
         usize::try_from(number.get()).unwrap_or(default)
     })
-}
-
-/// A text that is not empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Text(Box<str>);
-
-impl Text {
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Deserr<ConfigErrors> for Text {
-    fn deserialize_from_value<V: IntoValue>(
-        value: Value<V>,
-        location: ValuePointerRef<'_>,
-    ) -> Result<Self, ConfigErrors> {
-        let text = string(value, location, "a string")?;
-        if text.is_empty() {
-            return Err(ConfigErrors::at(location, "must not be empty"));
-        }
-        Ok(Self(text.into()))
-    }
 }
 
 /// The name of a cookie.

@@ -1,10 +1,10 @@
 //! Descriptors that have limits.
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{ConfigErrors, Given, NonEmpty, Problem};
+use legation::config::{ConfigErrors, Given, NonEmpty, Problem, Text};
 
 use super::limit::{Concurrency, Fields, Limit, TokenBucket, Window};
-use super::text::{Label, Text};
+use super::text::Label;
 
 /// A descriptor, and how much of the requests that have it may pass.
 #[derive(Debug, Clone)]

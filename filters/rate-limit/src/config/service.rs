@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use deserr::{Deserr, ValuePointerRef};
-use legation::config::{Bounded, BoundedDuration, ConfigErrors, Given, Problem};
+use legation::config::{Bounded, BoundedDuration, ConfigErrors, Given, Problem, Text};
 use legation::resilience::{
     CircuitBreakerConfig, ClusterName, HttpServiceConfig, RetryPolicyConfig,
 };
 
 use super::elsewhere::{GoogleGrpc, RequestType, TransportApiVersion};
-use super::text::Text;
 
 type Timeout = BoundedDuration<10, 300_000>;
 

@@ -8,27 +8,12 @@ use super::elsewhere::RuntimeKey;
 /// A share of requests, as a percentage or as Envoy writes it:
 /// `{default_value: {numerator: 5, denominator: HUNDRED}}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Share {
-    ppm: u32,
-}
-
-impl Share {
-    /// In parts per million.
-    pub const fn ppm(self) -> u32 {
-        self.ppm
-    }
-
-    /// Whether a random number falls into this share. One number admits to a larger
-    /// share whenever it admits to a smaller.
-    pub fn admits(self, random: u64) -> bool {
-        random % 1_000_000 < u64::from(self.ppm)
-    }
-}
+pub struct Share(pub Percent);
 
 /// All of them.
 impl Default for Share {
     fn default() -> Self {
-        Self { ppm: 1_000_000 }
+        Self(Percent::ALL)
     }
 }
 
@@ -41,7 +26,7 @@ struct Written {
 }
 
 #[derive(Deserr)]
-#[deserr(error = ConfigErrors, deny_unknown_fields, validate = check -> ConfigErrors)]
+#[deserr(error = ConfigErrors, deny_unknown_fields)]
 struct Fraction {
     numerator: Bounded<0, 1_000_000>,
     #[deserr(default)]
@@ -61,24 +46,15 @@ enum Denominator {
 }
 
 impl Fraction {
-    fn ppm(&self) -> u32 {
+    fn percent(&self) -> Option<Percent> {
         let parts = match self.denominator {
             Denominator::Hundred => 10_000,
             Denominator::TenThousand => 100,
             Denominator::Million => 1,
         };
-        let numerator = u32::try_from(self.numerator.get()).unwrap_or(u32::MAX);
-        numerator.saturating_mul(parts)
+        let numerator = u32::try_from(self.numerator.get()).ok()?;
+        Percent::from_ppm(numerator.checked_mul(parts)?)
     }
-}
-
-fn check(fraction: Fraction, at: ValuePointerRef<'_>) -> Result<Fraction, ConfigErrors> {
-    if fraction.ppm() <= 1_000_000 {
-        return Ok(fraction);
-    }
-    let problem = Problem::new("more than all requests")
-        .help("the denominator is HUNDRED unless given, and the numerator no larger");
-    Err(ConfigErrors::at(at.push_key("numerator"), problem))
 }
 
 impl Deserr<ConfigErrors> for Share {
@@ -86,13 +62,15 @@ impl Deserr<ConfigErrors> for Share {
         value: Value<V>,
         location: ValuePointerRef<'_>,
     ) -> Result<Self, ConfigErrors> {
-        let ppm = match value {
-            Value::Map(_) => {
-                let written = Written::deserialize_from_value(value, location)?;
-                written.default_value.ppm()
-            }
-            value => Percent::deserialize_from_value(value, location)?.ppm(),
-        };
-        Ok(Self { ppm })
+        if !matches!(value, Value::Map(_)) {
+            return Percent::deserialize_from_value(value, location).map(Self);
+        }
+        let written = Written::deserialize_from_value(value, location)?;
+        written.default_value.percent().map(Self).ok_or_else(|| {
+            let problem = Problem::new("more than all requests")
+                .help("the denominator is HUNDRED unless given, and the numerator no larger");
+            let at = location.push_key("default_value");
+            ConfigErrors::at(at.push_key("numerator"), problem)
+        })
     }
 }

@@ -90,8 +90,8 @@ fn the_shortest_configuration_has_defaults() {
     assert_eq!(config.mode, Mode::Enforce);
     assert!(config.stat_prefix.0.is_none());
     assert!(config.always_consume_default_token_bucket);
-    assert_eq!(config.filter_enabled.ppm(), 1_000_000);
-    assert_eq!(config.filter_enforced.ppm(), 1_000_000);
+    assert_eq!(config.filter_enabled.0.ppm(), 1_000_000);
+    assert_eq!(config.filter_enforced.0.ppm(), 1_000_000);
     assert_eq!(config.reply.status, 429);
     assert!(!config.reply.x_ratelimit_headers);
     assert!(!config.reply.ratelimit_headers);
@@ -168,8 +168,8 @@ fn every_option_is_taken() {
         [Limit::FixedWindow(_)]
     ));
     assert!(!config.always_consume_default_token_bucket);
-    assert_eq!(config.filter_enabled.ppm(), 50_000);
-    assert_eq!(config.filter_enforced.ppm(), 125_000);
+    assert_eq!(config.filter_enabled.0.ppm(), 50_000);
+    assert_eq!(config.filter_enforced.0.ppm(), 125_000);
     assert_eq!(config.reply.status, 503);
     let [header] = config.reply.response_headers_to_add.0.as_slice() else {
         panic!("{config:?}");
@@ -265,9 +265,9 @@ fn a_fraction_is_a_share_of_its_denominator() {
         ("0.0001", 1),
     ] {
         let config = accept(&in_top(&format!(r#""filter_enabled":{written}"#)));
-        assert_eq!(config.filter_enabled.ppm(), ppm, "{written}");
-        assert!(!config.filter_enabled.admits(u64::from(ppm)) || ppm == 1_000_000);
-        assert_eq!(config.filter_enabled.admits(0), ppm > 0);
+        assert_eq!(config.filter_enabled.0.ppm(), ppm, "{written}");
+        assert!(!config.filter_enabled.0.admits(u64::from(ppm)) || ppm == 1_000_000);
+        assert_eq!(config.filter_enabled.0.admits(0), ppm > 0);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{ConfigErrors, Problem, string};
+use legation::config::{ConfigErrors, Problem, Text, string};
 use legation::format::Format;
 
 /// Longer names make unwieldy counters.
@@ -78,36 +78,12 @@ impl Deserr<ConfigErrors> for Label {
     }
 }
 
-/// A text that is not empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Text(Box<str>);
-
-impl Text {
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Deserr<ConfigErrors> for Text {
-    fn deserialize_from_value<V: IntoValue>(
-        value: Value<V>,
-        location: ValuePointerRef<'_>,
-    ) -> Result<Self, ConfigErrors> {
-        text(value, location).map(|text| Self(text.into()))
-    }
-}
-
 /// The text at this place.
 pub(super) fn text<V: IntoValue>(
     value: Value<V>,
     location: ValuePointerRef<'_>,
 ) -> Result<String, ConfigErrors> {
-    let text = string(value, location, "a string")?;
-    if text.is_empty() {
-        return Err(ConfigErrors::at(location, "must not be empty"));
-    }
-    Ok(text)
+    Text::deserialize_from_value(value, location).map(String::from)
 }
 
 /// Refuses a format that reads what is not there when a request is limited.
