@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use legation::http::HeaderName;
-use legation::matcher::{Matcher, Request, RequestView, other_readings};
+use legation::matcher::{Matcher, Request, RequestView};
 use smallvec::SmallVec;
 
 use crate::claims_rules::Insufficient;
@@ -17,8 +17,6 @@ use crate::trusted;
 #[derive(Debug)]
 pub(crate) struct Rules {
     rules: Box<[Rule]>,
-    /// Whether it matters to them what a request is like.
-    tell_apart: bool,
 }
 
 /// A rule at work.
@@ -73,10 +71,8 @@ impl Rules {
                 mark: trusted::mark(requires),
             }
         });
-        let rules: Box<[_]> = rules.collect();
         Self {
-            tell_apart: rules.iter().any(|rule| !rule.matcher.is_unconditional()),
-            rules,
+            rules: rules.collect(),
         }
     }
 
@@ -101,12 +97,9 @@ impl Rules {
         let mut found = SmallVec::new();
         let mut request = Request::new(view);
         self.first(&mut request, &mut found)?;
-        if self.tell_apart {
-            let path = request.view().header(":path")?;
-            for reading in path.map(other_readings).unwrap_or_default() {
-                request.read_path_as(reading);
-                self.first(&mut request, &mut found)?;
-            }
+        for reading in request.other_readings()? {
+            request.read_path_as(reading);
+            self.first(&mut request, &mut found)?;
         }
         Ok(found)
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::path::{Ambiguity, normalize_path};
+use super::readings::other_readings;
 
 /// A request as matchers and formats look at it.
 ///
@@ -102,8 +103,19 @@ impl<'a, V: RequestView + ?Sized> Request<'a, V> {
         })
     }
 
+    /// What servers may make of the path besides: its [other readings](other_readings).
+    /// None where the path was not asked for so far, as whatever was found out then
+    /// does not depend on it. For an ordinary path it allocates nothing.
+    pub fn other_readings(&mut self) -> Result<Vec<Vec<u8>>, V::Error> {
+        if matches!(self.path, Path::Unknown) {
+            return Ok(Vec::new());
+        }
+        let raw = self.view.header(":path")?;
+        Ok(raw.map(other_readings).unwrap_or_default())
+    }
+
     /// Takes this for the path from now on, in normal form: one of the
-    /// [other readings](super::other_readings). What else is known stays.
+    /// [other readings](Self::other_readings). What else is known stays.
     pub fn read_path_as(&mut self, path: Vec<u8>) {
         self.path = Path::Normalized(path);
     }

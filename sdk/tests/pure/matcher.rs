@@ -429,6 +429,24 @@ fn asks_for_no_more_than_it_must() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn other_readings_are_those_of_a_path_that_was_asked_for() {
+    let login = matcher(r#"{"method": "GET", "path": "/login"}"#);
+    for (method, expected) in [("GET", &[&b"/login"[..]][..]), ("POST", &[])] {
+        let mut fake = Fake::default()
+            .with(":method", method)
+            .with(":path", "/login;x?y");
+        let mut request = Request::new(&mut fake);
+        assert_eq!(login.matches(&mut request), Ok(false));
+        let readings = request.other_readings().unwrap();
+        assert_eq!(readings, expected, "{method}");
+        for reading in readings {
+            request.read_path_as(reading);
+            assert_eq!(login.matches(&mut request), Ok(true));
+        }
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn reads_string_matches_and_regexes_on_their_own() {
     let read = |text: &str| config::parse::<StringMatch>(text.as_bytes()).unwrap();
 
