@@ -30,6 +30,36 @@ pub(crate) struct Descriptor {
     pub(crate) limit: Option<Override>,
 }
 
+/// The descriptors of a request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Descriptors {
+    /// Those that it has by its path in normal form, in the order of the configuration.
+    first: List,
+    /// Those that it has by what else servers make of its path, where they are others.
+    others: Vec<List>,
+}
+
+type List = SmallVec<[Descriptor; 2]>;
+
+impl Descriptors {
+    /// Those by each way to read the path. There is one at least.
+    pub(crate) fn readings(&self) -> impl Iterator<Item = &[Descriptor]> {
+        let others = self.others.iter().map(|list| &**list);
+        std::iter::once(&*self.first).chain(others)
+    }
+
+    /// Those by any way to read the path.
+    pub(crate) fn all(&self) -> SmallVec<[&Descriptor; 2]> {
+        let mut all: SmallVec<_> = self.first.iter().collect();
+        for descriptor in self.others.iter().flatten() {
+            if !all.contains(&descriptor) {
+                all.push(descriptor);
+            }
+        }
+        all
+    }
+}
+
 /// An entry of a descriptor. Values are whole, however long: two that differ are
 /// never one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,25 +91,47 @@ impl Actions {
         self.lone_header.as_ref()
     }
 
-    /// The descriptors of a request, in the order of the configuration. Nothing is
-    /// asked for that no action names, and no attribute twice.
+    /// The descriptors of a request. Nothing is asked for that no action names, and no
+    /// attribute twice.
+    ///
+    /// Where servers may read its path in other ways, those that it has then are found
+    /// too: `/login;x` would go round a limit of `/login`.
     pub(crate) fn descriptors<V: ValueSource>(
         &self,
         request: &mut matcher::Request<'_, V>,
-        out: &mut SmallVec<[Descriptor; 2]>,
-    ) -> Result<(), V::Error> {
+    ) -> Result<Descriptors, V::Error> {
         let mut maker = Maker {
             facts: Facts::default(),
             client: Client::Unknown,
             trusted_hops: self.trusted_hops,
             text: Vec::new(),
         };
-        for rate_limit in &self.rules {
-            if rate_limit.matcher.matches(request)? {
-                out.extend(maker.descriptor(rate_limit, request)?);
+        let mut found = Descriptors {
+            first: self.of_reading(&mut maker, request)?,
+            others: Vec::new(),
+        };
+        for reading in request.other_readings()? {
+            request.read_path_as(reading);
+            let list = self.of_reading(&mut maker, request)?;
+            if list != found.first && !found.others.contains(&list) {
+                found.others.push(list);
             }
         }
-        Ok(())
+        Ok(found)
+    }
+
+    fn of_reading<V: ValueSource>(
+        &self,
+        maker: &mut Maker,
+        request: &mut matcher::Request<'_, V>,
+    ) -> Result<List, V::Error> {
+        let mut list = List::new();
+        for rate_limit in &self.rules {
+            if rate_limit.matcher.matches(request)? {
+                list.extend(maker.descriptor(rate_limit, request)?);
+            }
+        }
+        Ok(list)
     }
 }
 

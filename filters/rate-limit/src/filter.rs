@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 use crate::additions::Additions;
 use crate::config::Config;
 use crate::counts::Counts;
-use crate::descriptor::{Actions, Descriptor};
+use crate::descriptor::{Actions, Descriptors};
 use crate::headers::{Announce, Told};
 use crate::judge::{Judged, Places, judge};
 use crate::ledger::{Lease, Ledger};
@@ -180,12 +180,11 @@ impl RateLimit {
         }
         self.counts.enabled.add(1);
         let now = Now::default();
-        let mut descriptors = SmallVec::new();
         if let Some(name) = self.actions.lone_header() {
             request.headers().read_alone(name)?;
         }
         let view = &mut matcher::Request::new(request);
-        self.actions.descriptors(view, &mut descriptors)?;
+        let descriptors = self.actions.descriptors(view)?;
         let Judged {
             beyond,
             shadowed,
@@ -214,7 +213,7 @@ impl RateLimit {
         let Some(service) = &self.service else {
             return Ok(Some(Self::let_on(stream)));
         };
-        let Some(question) = service.question(&descriptors) else {
+        let Some(question) = service.question(&descriptors.all()) else {
             return Ok(Some(Self::let_on(stream)));
         };
         if let Some(answer) = service.remembered(&question, &now)? {
@@ -227,7 +226,7 @@ impl RateLimit {
     fn judge(
         &self,
         stream: &mut Stream,
-        descriptors: &[Descriptor],
+        descriptors: &Descriptors,
         request: &RequestHeaders,
         now: &Now,
     ) -> Result<Judged> {
@@ -236,7 +235,7 @@ impl RateLimit {
             let connection = request.attribute(CONNECTION_ID)?.unwrap_or(0);
             scope.extend_from_slice(&connection.to_le_bytes());
         }
-        let met = self.policies.meet(descriptors, &scope);
+        let met = self.policies.meet(descriptors.readings(), &scope);
         let (policies, ledger, counts) = (&self.policies, &self.ledger, &self.counts);
         judge(met, policies, ledger, counts, now, &mut stream.places)
     }

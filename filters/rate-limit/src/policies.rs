@@ -221,10 +221,42 @@ impl Policies {
         self.get(number).map(Policy::limits)
     }
 
-    /// What a request with these descriptors meets, in the order it is asked. `scope` is
-    /// what tells its keys from those of others besides.
-    pub(crate) fn meet(&self, descriptors: &[Descriptor], scope: &[u8]) -> SmallVec<[Met; 2]> {
+    /// What a request meets, in the order it is asked: with its descriptors by each way to
+    /// read its path, whatever it would meet by any of them. `scope` is what tells its
+    /// keys from those of others besides.
+    pub(crate) fn meet<'a>(
+        &self,
+        readings: impl IntoIterator<Item = &'a [Descriptor]>,
+        scope: &[u8],
+    ) -> SmallVec<[Met; 2]> {
         let mut met = SmallVec::<[Met; 2]>::new();
+        let mut meets_default = false;
+        for descriptors in readings {
+            let meets_any = self.meet_by(descriptors, scope, &mut met);
+            meets_default |= self.always_consume_default || !meets_any;
+        }
+        if met.len() > 1 {
+            let kind = |met: &Met| self.get(met.policy).map(|policy| &policy.kind);
+            met.sort_by(|one, other| by_rate(kind(one), kind(other)));
+        }
+        if let Some(default) = self.default
+            && meets_default
+        {
+            // What a descriptor counts for is its own, as in Envoy.
+            met.push(self.met(default, 1, scope, &[]));
+        }
+        met
+    }
+
+    /// Adds what is met by one way to read a path, but for what was met by another. Whether
+    /// anything is.
+    fn meet_by(
+        &self,
+        descriptors: &[Descriptor],
+        scope: &[u8],
+        met: &mut SmallVec<[Met; 2]>,
+    ) -> bool {
+        let (by_others, mut meets_any) = (met.len(), false);
         for descriptor in descriptors {
             let entries = descriptor.entries.iter();
             let entries = written(entries.map(|entry| (&*entry.key, &*entry.value)));
@@ -237,36 +269,23 @@ impl Policies {
                 })
             };
             if let Some(number) = exact.or_else(wild) {
-                self.add(number, descriptor.hits, scope, &entries, &mut met);
+                meets_any = true;
+                let one = self.met(number, descriptor.hits, scope, &entries);
+                if !met.iter().take(by_others).any(|other| *other == one) {
+                    met.push(one);
+                }
             }
         }
-        if met.len() > 1 {
-            let kind = |met: &Met| self.get(met.policy).map(|policy| &policy.kind);
-            met.sort_by(|one, other| by_rate(kind(one), kind(other)));
-        }
-        if let Some(default) = self.default
-            && (met.is_empty() || self.always_consume_default)
-        {
-            // What a descriptor counts for is its own, as in Envoy.
-            self.add(default, 1, scope, &[], &mut met);
-        }
-        met
+        meets_any
     }
 
-    fn add(
-        &self,
-        policy: usize,
-        hits: u32,
-        scope: &[u8],
-        entries: &[u8],
-        met: &mut SmallVec<[Met; 2]>,
-    ) {
+    fn met(&self, policy: usize, hits: u32, scope: &[u8], entries: &[u8]) -> Met {
         let identity = self.get(policy).map_or(0, |policy| policy.identity);
         let mut key = Key::new();
         key.extend_from_slice(&identity.to_le_bytes());
         write(scope, &mut key);
         key.extend_from_slice(entries);
-        met.push(Met { policy, key, hits });
+        Met { policy, key, hits }
     }
 }
 

@@ -95,13 +95,13 @@ impl Service {
     }
 
     /// What is asked about a request with these descriptors: `None` where it has none.
-    pub(crate) fn question(&self, descriptors: &[Descriptor]) -> Option<Question> {
+    pub(crate) fn question(&self, descriptors: &[&Descriptor]) -> Option<Question> {
         if descriptors.is_empty() {
             return None;
         }
         let message = RateLimitRequest {
             domain: self.domain.to_string(),
-            descriptors: descriptors.iter().map(Into::into).collect(),
+            descriptors: descriptors.iter().copied().map(Into::into).collect(),
             hits_addend: 0,
         };
         Some(Question {

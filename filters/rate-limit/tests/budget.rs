@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 legation_testing::count_allocations!();
 
 const HEADER: &str = "proxy_get_header_map_value";
+const HEADERS: &str = "proxy_get_header_map_pairs";
 const ADD: &str = "proxy_add_header_map_value";
 const ATTRIBUTE: &str = "proxy_get_property";
 const NOW: &str = "proxy_get_current_time_nanoseconds";
@@ -105,6 +106,25 @@ fn a_request_is_what_it_is_known_by_and_the_time_and_one_update() {
         assert_eq!(calls(&exchange), expected, "{configuration}");
         assert_eq!(allocations(&exchange).count, allocated, "{configuration}");
     }
+}
+
+#[test]
+fn an_ordinary_path_costs_no_more_where_it_matters_and_an_odd_one_is_read_in_memory() {
+    let by_path = json!({
+        "rate_limits": [
+            {"match": {"path": {"prefix": "/api/"}}, "actions": [{"generic_key": {"descriptor_value": "api"}}]},
+            {"actions": [{"path_template": {"template": "/api/{name}", "capture": "name"}}]},
+        ],
+        "descriptors": [{"entries": [{"key": "generic_key"}], "token_bucket": bucket(100)}],
+    });
+    let host = host(by_path);
+    let ordinary = last_of(5, &host);
+    assert_eq!(calls(&ordinary), [HEADERS, NOW, GET, SET]);
+    // The headers, and the name of the bucket.
+    assert_eq!(allocations(&ordinary).count, 2);
+
+    let odd = host.exchange(Request::get("/x/..;/api/users;a")).run();
+    assert_eq!(calls(&odd), calls(&ordinary));
 }
 
 #[test]

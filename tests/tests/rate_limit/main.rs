@@ -6,6 +6,7 @@ mod exact;
 mod flood;
 mod keys;
 mod observed;
+mod paths;
 mod recipes;
 mod service;
 

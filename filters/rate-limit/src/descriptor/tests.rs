@@ -101,10 +101,9 @@ fn actions(rate_limits: &str, hops: u32) -> Actions {
     Actions::new(&config.unwrap_or_else(|errors| panic!("{rate_limits}\n{errors}")))
 }
 
-fn made(actions: &Actions, request: &mut Fake) -> SmallVec<[Descriptor; 2]> {
-    let mut out = SmallVec::new();
-    let Ok(()) = actions.descriptors(&mut matcher::Request::new(request), &mut out);
-    out
+fn made(actions: &Actions, request: &mut Fake) -> Vec<Descriptor> {
+    let Ok(descriptors) = actions.descriptors(&mut matcher::Request::new(request));
+    descriptors.all().into_iter().cloned().collect()
 }
 
 /// `key=value` of the entries of each descriptor.
@@ -370,6 +369,81 @@ fn a_cookie_gives_its_first_value() {
         r#"{"cookie":{"name":"s","descriptor_key":"k","skip_if_absent":true}}"#,
         get(),
     );
+}
+
+/// What each way to read the path gives.
+fn readings(actions: &Actions, path: &str) -> Vec<Vec<String>> {
+    let mut request = Fake::new(path);
+    let Ok(descriptors) = actions.descriptors(&mut matcher::Request::new(&mut request));
+    let value = |one: &Descriptor| one.entries[0].value.escape_ascii().to_string();
+    let readings = descriptors.readings();
+    readings
+        .map(|list| list.iter().map(value).collect())
+        .collect()
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_limit_is_met_by_any_reading_of_the_path_and_gone_round_by_all() {
+    let key = r#""actions":[{"generic_key":{"descriptor_value":"K"}}]"#;
+    let only = actions(&format!(r#"{{"match":{{"path":"/login"}},{key}}}"#), 0);
+    let but = format!(r#"{{"match":{{"not":{{"path":{{"prefix":"/free/"}}}}}},{key}}}"#);
+    let but = actions(&but, 0);
+    for (path, login, counted) in [
+        ("/login", true, true),
+        ("/login?a=;b", true, true),
+        ("/login;x", true, true),
+        ("/login%3bx", true, true),
+        ("/%6cogin", true, true),
+        ("/%256cogin", true, true),
+        ("/login%3fx", true, true),
+        ("/x%2f..%2flogin", true, true),
+        ("/free/..;/login", true, true),
+        ("/logins;x", false, true),
+        ("/free/a", false, false),
+        ("/free/a;x", false, false),
+        ("/free/a%20b", false, false),
+        ("/free/..;/a", false, true),
+        ("/free/..%2fa", false, true),
+        ("/free/%252e%252e/a", false, true),
+        ("/a/../free/b", false, true),
+    ] {
+        let is_made = |actions| !made(actions, &mut Fake::new(path)).is_empty();
+        assert_eq!(is_made(&only), login, "{path}");
+        assert_eq!(is_made(&but), counted, "{path}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_part_of_a_path_is_a_key_in_each_of_its_readings() {
+    let action = r#"{"path_template":{"template":"/users/{id}","capture":"id"}}"#;
+    let actions = actions(&format!(r#"{{"actions":[{action}]}}"#), 0);
+    for (path, expected) in [
+        ("/users/7", &[&["7"][..]][..]),
+        ("/users/%37", &[&["7"]]),
+        ("/users//7", &[&["7"], &[]]),
+        ("/users/7;a", &[&["7;a"], &["7"]]),
+        ("/users/7%3ba", &[&["7%3Ba"], &["7"]]),
+        ("/users/%2537", &[&["%2537"], &["7"]]),
+        ("/x/..;/users/7", &[&[], &["7"]]),
+        ("/a;b", &[&[]]),
+    ] {
+        assert_eq!(readings(&actions, path), expected, "{path}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_depends_on_no_path_is_the_same_whatever_the_path() {
+    let actions = actions(
+        r#"{"actions":[{"remote_address":{}}]},{"match":{"percentage":50},"actions":[{"method":{}}]}"#,
+        0,
+    );
+    let mut request = Fake::new("/a;b/..;/c");
+    assert_eq!(
+        written_out(&actions, &mut request),
+        ["remote_address=192.0.2.7", "method=GET"]
+    );
+    assert_eq!(request.asked, ["source address", "random"]);
+    assert_eq!(readings(&actions, "/a;b").len(), 1);
 }
 
 #[wasm_bindgen_test(unsupported = test)]

@@ -45,7 +45,7 @@ fn met<'a>(policies: &'a Policies, descriptors: &[Pairs<'_>]) -> Vec<&'a str> {
         .iter()
         .map(|entries| descriptor(entries, 1))
         .collect();
-    let met = policies.meet(&descriptors, b"");
+    let met = policies.meet([&*descriptors], b"");
     met.iter()
         .map(|met| &*policies.get(met.policy).unwrap().name)
         .collect()
@@ -142,6 +142,45 @@ fn a_policy_is_as_slow_as_the_slowest_of_its_limits() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn a_request_meets_what_it_would_by_any_reading_and_each_once() {
+    let of = |always| {
+        Policies::new(
+            vec![
+                policy("user", &[("user", None)], rate(1, 1)),
+                policy("slow", &[("slow", None)], rate(1, 60)),
+            ],
+            Some(policy("default", &[], rate(1, 1))),
+            always,
+        )
+    };
+    let user = |name: &'static [u8]| descriptor(&[("user", name)], 1);
+    let slow = || descriptor(&[("slow", b"")], 1);
+    let nothing = || descriptor(&[("other", b"")], 1);
+    for (first, other, expected) in [
+        // Twice by one of them is twice.
+        (vec![user(b"a"), user(b"a")], vec![], "user user default"),
+        (vec![user(b"a"), slow()], vec![user(b"a")], "slow user"),
+        (vec![user(b"a")], vec![user(b"b"), slow()], "slow user user"),
+        // The one for those without another is for whom any reading leaves without.
+        (vec![user(b"a")], vec![nothing()], "user default"),
+        (vec![nothing()], vec![user(b"a")], "user default"),
+        (vec![user(b"a")], vec![user(b"a")], "user"),
+    ] {
+        for always in [true, false] {
+            let policies = of(always);
+            let met = policies.meet([&*first, &*other], b"");
+            let names = met
+                .iter()
+                .map(|met| &*policies.get(met.policy).unwrap().name);
+            let names = names.collect::<Vec<_>>().join(" ");
+            let with_default = always && !expected.ends_with("default");
+            let more = if with_default { " default" } else { "" };
+            assert_eq!(names, format!("{expected}{more}"));
+        }
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn the_default_is_for_all_or_for_those_without_another() {
     let with = |always| {
         Policies::new(
@@ -159,7 +198,7 @@ fn the_default_is_for_all_or_for_those_without_another() {
         assert_eq!(met(&with(always), &[]), ["default"]);
     }
     let none = Policies::new(Vec::new(), None, true);
-    assert!(none.meet(&[descriptor(a, 1)], b"").is_empty());
+    assert!(none.meet([&[descriptor(a, 1)][..]], b"").is_empty());
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -170,7 +209,7 @@ fn a_request_counts_for_its_descriptors_hits_and_for_one_of_the_default() {
         true,
     );
 
-    let met = policies.meet(&[descriptor(&[("a", b"1")], 7)], b"");
+    let met = policies.meet([&[descriptor(&[("a", b"1")], 7)][..]], b"");
 
     assert_eq!(met.iter().map(|met| met.hits).collect::<Vec<_>>(), [7, 1]);
 }
@@ -188,7 +227,7 @@ fn each_value_each_scope_and_each_policy_has_a_key_of_its_own() {
         )
     };
     let key = |policies: &Policies, entries: Pairs<'_>, scope: &[u8]| {
-        policies.meet(&[descriptor(entries, 1)], scope)[0]
+        policies.meet([&[descriptor(entries, 1)][..]], scope)[0]
             .key
             .clone()
     };
@@ -224,7 +263,7 @@ fn a_name_and_whether_it_is_watched_change_nothing_of_what_is_counted() {
         }];
         let policy = Policy::new(name, pattern, rate(1, 1), is_shadow);
         let policies = Policies::new(vec![policy], None, true);
-        policies.meet(&[descriptor(&[("k", b"1")], 1)], b"")[0]
+        policies.meet([&[descriptor(&[("k", b"1")], 1)][..]], b"")[0]
             .key
             .clone()
     };
@@ -364,7 +403,7 @@ mod properties {
             let exact = known.iter().position(|pattern| is_exact(pattern) && takes(pattern));
             let expected = exact.or_else(|| known.iter().position(takes));
 
-            let met = policies.meet(&[request], b"");
+            let met = policies.meet([&[request][..]], b"");
             prop_assert_eq!(met.first().map(|met| met.policy), expected);
         }
     }
