@@ -63,6 +63,7 @@
 //! # What is where
 //!
 //! - [`Config`]: a file of `envoy-config/`, and what a test changes in it.
+//! - [`WatchedFilter`]: a filter whose configuration changes while Envoy runs.
 //! - [`Stage`]: Envoy, upstream and clients in one. [`Envoy`] is the process alone, [`Admin`] its
 //!   counters and log levels.
 //! - [`Upstream`] and [`Reply`]: a server that records, and answers by a script; further ones
@@ -100,6 +101,7 @@ mod stage;
 mod target;
 mod upstream;
 mod wait;
+mod watched;
 
 pub use admin::Admin;
 pub use binary::{ENVOY_VERSION, OLDEST_ENVOY_VERSION, envoy_binary, envoy_version, fetch_envoy};
@@ -115,3 +117,4 @@ pub use stage::{Exchange, ReportOnPanic, Stage, UPSTREAM_CLUSTER};
 pub use target::{envoy_config_dir, module, module_dir, target_dir, workspace_root};
 pub use upstream::{Reply, Upstream};
 pub use wait::{DEADLINE, wait_for};
+pub use watched::WatchedFilter;

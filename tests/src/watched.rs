@@ -1,0 +1,67 @@
+//! A filter whose configuration changes while Envoy runs.
+
+use std::cell::Cell;
+use std::fs;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use crate::{Config, module, wasm_filter};
+
+/// A filter whose configuration stands in a file of its own, which Envoy watches.
+pub struct WatchedFilter {
+    filter: String,
+    folder: tempfile::TempDir,
+    version: Cell<u32>,
+}
+
+impl WatchedFilter {
+    /// With its first configuration.
+    pub fn new(filter: &str, configuration: &Value) -> Result<Self> {
+        let watched = Self {
+            filter: filter.to_owned(),
+            folder: tempfile::tempdir()?,
+            version: Cell::new(0),
+        };
+        watched.write(configuration)?;
+        Ok(watched)
+    }
+
+    /// Puts the filter into a chain.
+    #[must_use]
+    pub fn insert_into(&self, config: Config) -> Config {
+        let filter = json!({
+            "name": self.filter,
+            "config_discovery": {
+                "config_source": {"path_config_source": {
+                    "path": self.folder.path().join("filter.json"),
+                    "watched_directory": {"path": self.folder.path()}
+                }},
+                "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"]
+            }
+        });
+        let config = config.insert_filter(filter);
+        config.edit(|root| root["node"] = json!({"id": "test", "cluster": "test"}))
+    }
+
+    /// Gives it another configuration. When Envoy has it, requests show.
+    pub fn write(&self, configuration: &Value) -> Result<()> {
+        let mut filter = wasm_filter(&self.filter, configuration.clone());
+        let code = "/typed_config/config/vm_config/code/local/filename";
+        *filter.pointer_mut(code).context("the module's place")? = json!(module(&self.filter)?);
+        self.version.set(self.version.get() + 1);
+        let update = json!({
+            "version_info": self.version.get().to_string(),
+            "resources": [{
+                "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+                "name": self.filter,
+                "typed_config": filter["typed_config"]
+            }]
+        });
+        let file = self.folder.path().join("filter.json.new");
+        fs::write(&file, update.to_string())?;
+        // Envoy looks when a file is moved here.
+        fs::rename(file, self.folder.path().join("filter.json"))?;
+        Ok(())
+    }
+}
