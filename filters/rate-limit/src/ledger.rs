@@ -82,10 +82,9 @@ impl Ledger {
             why: error.to_string(),
         })?;
         let geometry = Geometry::for_keys(keys);
-        let tables = policies.iter().enumerate().map(|(number, policy)| {
-            // Numbers, as shared data keeps for ever what it was given under a name.
-            let (name, limits) = (format!("{name}.{number}"), policy.limits().len());
-            Table::open(&name, limits, geometry)
+        let tables = policies.iter().map(|policy| {
+            let name = format!("{name}.{:016x}", policy.table);
+            Table::open(&name, policy.limits().len(), geometry)
         });
         Ok(Self {
             tables: tables.collect::<Result<_, _>>()?,

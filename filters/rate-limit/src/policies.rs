@@ -43,8 +43,11 @@ pub(crate) struct Policy {
     /// Whether it is only watched.
     pub(crate) is_shadow: bool,
     pattern: Box<[Pattern]>,
-    /// What its keys begin with: the same on all workers, and another one once it limits
-    /// anything else.
+    /// What its table is called by: the same on all workers and wherever it stands, and
+    /// another one for other entries. Not for other numbers, as shared data keeps for ever
+    /// what it was given under a name.
+    pub(crate) table: u64,
+    /// What its keys begin with: another one once it limits anything else.
     identity: u64,
 }
 
@@ -139,10 +142,12 @@ impl Policy {
     pub(crate) fn new(name: &str, pattern: Vec<Pattern>, kind: Kind, is_shadow: bool) -> Self {
         let mut hasher = DefaultHasher::new();
         pattern.hash(&mut hasher);
+        let table = hasher.finish();
         kind.hash(&mut hasher);
         Self {
             name: name.into(),
             pattern: pattern.into(),
+            table,
             identity: hasher.finish(),
             kind,
             is_shadow,

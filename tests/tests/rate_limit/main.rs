@@ -9,6 +9,7 @@ mod observed;
 mod paths;
 mod recipes;
 mod service;
+mod updated;
 
 use legation_tests::wasm_filter;
 use serde_json::{Value, json};

@@ -6,11 +6,13 @@ use std::cell::Cell;
 use std::time::{Duration, UNIX_EPOCH};
 
 use legation_testing::{Answer, Callback, Host};
+use smallvec::SmallVec;
 
 use super::*;
 use crate::RateLimit;
 use crate::limit::{TokenBucket, Window};
-use crate::policies::{Kind, Policy};
+use crate::policies::{Kind, Pattern, Policy};
+use crate::slots::MOST;
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;
@@ -78,9 +80,9 @@ impl Bench {
 
     /// One whose policies have so many limits each.
     fn worker_of(&self, limits: &[usize], keys: u32, lease: Option<Lease>) -> Ledger {
-        let policies = limits.iter().map(|limits| {
+        let policies = (0..).zip(limits).map(|(number, limits)| {
             let limits = bucket(1, 1).into_iter().cycle().take(*limits);
-            Policy::new("one", Vec::new(), Kind::Rate(limits.collect()), false)
+            of_entry(number, limits.collect())
         });
         let policies = Policies::new(policies.collect(), None, true);
         self.run(|| Ledger::open("test", &policies, keys, lease).unwrap())
@@ -126,6 +128,15 @@ impl Bench {
     fn advance(&self, nanoseconds: u64) {
         self.host.advance(Duration::from_nanos(nanoseconds));
     }
+}
+
+/// The policy of an entry of that number, whatever its value.
+fn of_entry(number: usize, limits: SmallVec<[Limit; MOST]>) -> Policy {
+    let pattern = Pattern {
+        key: number.to_string().into(),
+        value: None,
+    };
+    Policy::new("one", vec![pattern], Kind::Rate(limits), false)
 }
 
 fn is_admitted(outcome: &Outcome) -> bool {
@@ -335,6 +346,34 @@ fn each_policy_has_a_table_of_its_own() {
     assert_eq!(take(0, &several), 8);
     assert_eq!(take(1, &bucket(10, 10)), 9);
     assert_eq!(take(0, &several), 7);
+}
+
+#[test]
+fn a_policy_finds_its_table_wherever_it_stands_and_whatever_its_numbers() {
+    let bench = Bench::new();
+    let ledger = |entries: &[usize], max_tokens| {
+        let limits = || bucket(max_tokens, 10).into_iter().collect();
+        let policies = entries.iter().map(|entry| of_entry(*entry, limits()));
+        let default = Policy::new("default", Vec::new(), Kind::Rate(limits()), false);
+        let policies = Policies::new(policies.collect(), Some(default), true);
+        bench.run(|| Ledger::open("test", &policies, 1_000, None).unwrap())
+    };
+    let take = |ledger: &Ledger, policy| {
+        let limits = &bucket(10, 3_600);
+        let account = Account {
+            key: KEY,
+            policy,
+            limits,
+        };
+        remaining(bench.run(|| ledger.take(account, 1, &Now::default(), || ()).unwrap()))
+    };
+    let old = ledger(&[7], 10);
+    assert_eq!((take(&old, 0), take(&old, 1)), (9, 9));
+
+    let new = ledger(&[5, 7], 20);
+    assert_eq!((take(&new, 1), take(&new, 2)), (8, 8));
+    // Of another entry.
+    assert_eq!(take(&new, 0), 9);
 }
 
 #[test]
