@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 
 use header_tag::HeaderTag;
-use legation_testing::{Host, Request, Response};
+use legation_testing::{Host, Request, Response, readme};
 use serde_json::Value;
 
 const README: &str = include_str!("../README.md");
@@ -19,11 +19,7 @@ const README: &str = include_str!("../README.md");
 /// The configurations of the filter in the README: blocks of their own, and the
 /// one inside the complete configuration of Envoy.
 fn configurations() -> Vec<Value> {
-    let blocks = README.split("```yaml\n").skip(1);
-    let blocks = blocks.map(|rest| rest.split("```").next().unwrap());
-    let values = blocks.map(|block| {
-        let value: Value =
-            serde_saphyr::from_str(block).unwrap_or_else(|error| panic!("{block}\n{error}"));
+    let values = readme::configurations(README).into_iter().map(|value| {
         let chain =
             "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/0";
         match value.pointer(&format!("{chain}/typed_config/config/configuration/value")) {
@@ -57,13 +53,7 @@ fn every_configuration_is_taken() {
 
 #[test]
 fn the_first_example_is_three_lines_and_tags_every_request() {
-    let first = README
-        .split("```yaml\n")
-        .nth(1)
-        .unwrap()
-        .split("```")
-        .next()
-        .unwrap();
+    let first = readme::blocks(README).next().unwrap();
     assert_eq!(first.lines().count(), 3);
     let exchange = host(&configurations()[0])
         .exchange(Request::get("/").header("x-envoy-plugin", "forged"))

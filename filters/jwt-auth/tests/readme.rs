@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use jwt_auth::JwtAuth;
-use legation_testing::{Host, Outcome, Request};
+use legation_testing::{Host, Outcome, Request, readme};
 use serde_json::Value;
 
 const README: &str = include_str!("../README.md");
@@ -29,29 +29,6 @@ const RECIPES: [&str; 10] = [
     "Introspection",
 ];
 
-/// The first configuration in a text.
-fn block(text: &str) -> Value {
-    let block = text.split("```yaml\n").nth(1).unwrap();
-    let block = block.split("```").next().unwrap();
-    serde_saphyr::from_str(block).unwrap_or_else(|error| panic!("{block}\n{error}"))
-}
-
-/// All configurations there are.
-fn configurations() -> Vec<Value> {
-    let blocks = README.match_indices("```yaml\n");
-    blocks
-        .map(|(at, _)| block(README.get(at..).unwrap()))
-        .collect()
-}
-
-fn recipe(title: &str) -> Value {
-    let (_, recipes) = README.split_once("\n## Recipes\n").unwrap();
-    let (_, recipe) = recipes
-        .split_once(&format!("\n### {title}\n"))
-        .unwrap_or_else(|| panic!("no recipe {title}"));
-    block(recipe)
-}
-
 fn host(configuration: &Value) -> Host<JwtAuth> {
     let host = Host::new();
     let set = ["INTROSPECTION_SECRET", "DPOP_NONCE_SECRET"];
@@ -65,7 +42,7 @@ fn host(configuration: &Value) -> Host<JwtAuth> {
 
 #[test]
 fn every_configuration_is_taken_and_asks_for_a_token() {
-    let configurations = configurations();
+    let configurations = readme::configurations(README);
     assert_eq!(configurations.len(), RECIPES.len() + 2);
     for configuration in &configurations {
         let host = host(configuration);
@@ -81,7 +58,7 @@ fn every_configuration_is_taken_and_asks_for_a_token() {
 
 #[test]
 fn the_first_examples_do_what_is_said_of_them() {
-    let configurations = configurations();
+    let configurations = readme::configurations(README);
     let [first, second, ..] = configurations.as_slice() else {
         panic!("{configurations:#?}");
     };
@@ -98,7 +75,7 @@ fn the_first_examples_do_what_is_said_of_them() {
 
 #[test]
 fn the_recipe_of_several_issuers_shows_the_catalogue_to_those_without_a_token() {
-    let host = host(&recipe("Several issuers"));
+    let host = host(&readme::recipe(README, "Several issuers"));
     let open = host.exchange(Request::get("/catalogue")).run();
     assert_eq!(open.status(), 200);
     let bad = Request::get("/catalogue").header("authorization", "Bearer a.b.c");
@@ -108,7 +85,7 @@ fn the_recipe_of_several_issuers_shows_the_catalogue_to_those_without_a_token() 
 #[test]
 fn every_recipe_has_its_place() {
     for title in RECIPES {
-        let recipe = recipe(title);
+        let recipe = readme::recipe(README, title);
         assert!(recipe.get("providers").is_some(), "{title}");
     }
 }

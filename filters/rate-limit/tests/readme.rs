@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use legation_testing::{Exchange, Host, Progress, Request, Response};
+use legation_testing::{Exchange, Host, Progress, Request, Response, readme};
 use rate_limit::RateLimit;
 use serde_json::{Value, json};
 
@@ -29,28 +29,9 @@ const RECIPES: [&str; 10] = [
     "Global with limitador",
 ];
 
-/// The first configuration in a text.
-fn block(text: &str) -> Value {
-    let block = text.split("```yaml\n").nth(1).unwrap();
-    let block = block.split("```").next().unwrap();
-    serde_saphyr::from_str(block).unwrap_or_else(|error| panic!("{block}\n{error}"))
-}
-
-/// All configurations there are.
-fn configurations() -> Vec<Value> {
-    let blocks = README.match_indices("```yaml\n");
-    blocks
-        .map(|(at, _)| block(README.get(at..).unwrap()))
-        .collect()
-}
-
 /// A host with a recipe.
 fn recipe(title: &str) -> Host<RateLimit> {
-    let (_, recipes) = README.split_once("\n## Recipes\n").unwrap();
-    let (_, recipe) = recipes
-        .split_once(&format!("\n### {title}\n"))
-        .unwrap_or_else(|| panic!("no recipe {title}"));
-    host(&block(recipe))
+    host(&readme::recipe(README, title))
 }
 
 fn host(configuration: &Value) -> Host<RateLimit> {
@@ -84,7 +65,7 @@ fn from(address: &str) -> Request {
 
 #[test]
 fn every_configuration_is_taken_and_lets_the_first_request_pass() {
-    let configurations = configurations();
+    let configurations = readme::configurations(README);
     assert_eq!(configurations.len(), RECIPES.len() + 2);
     for configuration in &configurations {
         let host = host(configuration);
@@ -133,7 +114,7 @@ fn every_field_has_its_place() {
 
 #[test]
 fn the_first_examples_do_what_is_said_of_them() {
-    let configurations = configurations();
+    let configurations = readme::configurations(README);
     let [first, second, ..] = configurations.as_slice() else {
         panic!("{configurations:#?}");
     };

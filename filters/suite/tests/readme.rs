@@ -5,19 +5,17 @@
     reason = "what fails here fails the test; the lints spare only functions marked as tests"
 )]
 
-use legation_testing::{Host, Request};
-use serde_json::Value;
+use legation_testing::{Host, Request, readme};
 use suite::Suite;
 
 const README: &str = include_str!("../README.md");
 
 #[test]
 fn the_example_runs_two_filters_in_order() {
-    let (_, block) = README.split_once("```yaml\n").unwrap();
-    let (block, rest) = block.split_once("```").unwrap();
-    assert!(!rest.contains("```yaml"), "another example is not tested");
-    let configuration: Value = serde_saphyr::from_str(block).unwrap();
-    let host = Host::<Suite>::configure(configuration).unwrap();
+    let [configuration] = &*readme::configurations(README) else {
+        panic!("another example is not tested");
+    };
+    let host = Host::<Suite>::configure(configuration.clone()).unwrap();
 
     let exchange = host
         .exchange(Request::get("/api/x").header("user-agent", "tester"))

@@ -60,6 +60,7 @@
 //! - [`allocations`] counts what a filter allocates.
 //! - [`Answer`] is what a host may be made to say that Envoy would not;
 //!   [`chaos`] has it say anything at all.
+//! - [`readme`]: the configurations that a README shows.
 //! - [`scenario`]: exchanges described once, in YAML, and shown here and in
 //!   Envoy.
 //!
@@ -89,6 +90,7 @@ mod local_reply;
 mod log;
 mod machine;
 mod message;
+pub mod readme;
 pub mod scenario;
 mod signatures;
 mod stream;

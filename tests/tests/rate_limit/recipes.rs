@@ -2,9 +2,10 @@
 
 use std::fs;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use legation_testing::readme;
 use legation_tests::{Config, Envoy, wasm_filter, workspace_root};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::FILTER;
 
@@ -12,13 +13,12 @@ use super::FILTER;
 fn envoy_takes_every_configuration_of_the_readme() -> Result<()> {
     let readme = workspace_root().join("filters/rate-limit/README.md");
     let readme = fs::read_to_string(readme)?;
-    let blocks: Vec<_> = readme.split("```yaml\n").skip(1).collect();
-    assert!(blocks.len() >= 12, "{} configurations", blocks.len());
+    let configurations = readme::configurations(&readme);
+    let count = configurations.len();
+    assert!(count >= 12, "{count} configurations");
     // One after another in one chain, and so in one VM: Envoy compiles the module once.
     let mut config = Config::plain()?;
-    for (number, block) in (1..).zip(blocks) {
-        let block = block.split("```").next().context("a block that ends")?;
-        let configuration: Value = serde_saphyr::from_str(block).context(block.to_owned())?;
+    for (number, configuration) in (1..).zip(configurations) {
         let mut filter = wasm_filter(FILTER, configuration);
         let name = format!("configuration {number} of the README");
         filter["typed_config"]["config"]["name"] = json!(name);
