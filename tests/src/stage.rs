@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::admin::Admin;
 use crate::client::Client;
@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::envoy::{Envoy, StartError};
 use crate::message::{Received, Request, Response};
 use crate::upstream::Upstream;
+use crate::wait::DEADLINE;
 
 /// The cluster that the requests of every shipped file go to.
 pub const UPSTREAM_CLUSTER: &str = "upstream";
@@ -120,6 +121,16 @@ impl Stage {
     /// Envoy's admin interface.
     pub fn admin(&self) -> &Admin {
         self.envoy.admin()
+    }
+
+    /// Waits until a module's counter has come to that, without `wasmcustom.`: an error where
+    /// it went beyond.
+    pub fn wait_for_count(&self, counter: &str, count: u64) -> Result<()> {
+        let counter = format!("wasmcustom.{counter}");
+        let reached = |now| now >= count;
+        let counted = self.admin().wait_for_stat(&counter, DEADLINE, reached)?;
+        ensure!(counted == count, "{counter} is {counted}, not {count}");
+        Ok(())
     }
 
     /// The server behind Envoy.

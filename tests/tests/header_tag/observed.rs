@@ -6,14 +6,6 @@ use serde_json::json;
 
 use super::{start, tags, with};
 
-fn wait_for(stage: &Stage, counter: &str, value: u64) -> Result<()> {
-    let counter = format!("wasmcustom.{counter}");
-    stage
-        .admin()
-        .wait_for_stat(&counter, DEADLINE, |now| now >= value)
-        .map(|now| assert_eq!(now, value, "{counter}"))
-}
-
 #[test]
 fn requests_rules_and_empty_values_are_counted() -> Result<()> {
     let stage = start(&json!({
@@ -28,11 +20,11 @@ fn requests_rules_and_empty_values_are_counted() -> Result<()> {
         stage.send(Request::get(path))?;
     }
 
-    wait_for(&stage, "edge.tags.requests_matched", 3)?;
-    wait_for(&stage, "edge.tags.requests_unmatched", 1)?;
-    wait_for(&stage, "edge.tags.rule.api.matched", 3)?;
-    wait_for(&stage, "edge.tags.rule.users.matched", 2)?;
-    wait_for(&stage, "edge.tags.values_empty", 5)
+    stage.wait_for_count("edge.tags.requests_matched", 3)?;
+    stage.wait_for_count("edge.tags.requests_unmatched", 1)?;
+    stage.wait_for_count("edge.tags.rule.api.matched", 3)?;
+    stage.wait_for_count("edge.tags.rule.users.matched", 2)?;
+    stage.wait_for_count("edge.tags.values_empty", 5)
 }
 
 #[test]
@@ -53,8 +45,8 @@ fn report_counts_and_logs_and_changes_nothing() -> Result<()> {
 
     assert_eq!(tags(&exchange.arrived()?.headers), ["x-t-a: own"]);
     assert!(tags(&exchange.response.headers).is_empty());
-    wait_for(&stage, "header_tag.rule.api.matched", 1)?;
-    wait_for(&stage, "header_tag.requests_matched", 1)?;
+    stage.wait_for_count("header_tag.rule.api.matched", 1)?;
+    stage.wait_for_count("header_tag.requests_matched", 1)?;
     let line = stage.envoy().wait_for_log("nothing is changed", DEADLINE)?;
     assert_eq!(line.level, "info");
     assert!(line.message.contains(r#""rules":"api,1""#), "{line:?}");

@@ -35,14 +35,6 @@ fn extend(value: &mut Value, more: Value) {
     all.extend(more.as_object().expect("an object").clone());
 }
 
-fn wait_for_count(stage: &Stage, counter: &str, value: u64) -> Result<()> {
-    let counter = format!("wasmcustom.{counter}");
-    stage
-        .admin()
-        .wait_for_stat(&counter, DEADLINE, |now| now >= value)
-        .map(|now| assert_eq!(now, value, "{counter}"))
-}
-
 #[test]
 fn report_lets_all_pass_counts_and_logs_and_changes_nothing() -> Result<()> {
     let provider = json!({"claim_to_headers": [{"header_name": "x-sub", "claim_name": "sub"}]});
@@ -74,10 +66,10 @@ fn report_lets_all_pass_counts_and_logs_and_changes_nothing() -> Result<()> {
         );
         assert!(!arrived.headers.contains("x-sub"), "{arrived}");
     }
-    wait_for_count(&stage, "jwt_auth.allowed", 2)?;
-    wait_for_count(&stage, "jwt_auth.denied", 3)?;
-    wait_for_count(&stage, "jwt_auth.refused.provider=p;.reason=expired;", 1)?;
-    wait_for_count(&stage, "jwt_auth.trusted_headers_stripped", 5)?;
+    stage.wait_for_count("jwt_auth.allowed", 2)?;
+    stage.wait_for_count("jwt_auth.denied", 3)?;
+    stage.wait_for_count("jwt_auth.refused.provider=p;.reason=expired;", 1)?;
+    stage.wait_for_count("jwt_auth.trusted_headers_stripped", 5)?;
     stage.envoy().wait_for_log("would be refused", DEADLINE)?;
     Ok(())
 }
@@ -116,7 +108,8 @@ fn refusals_are_counted_by_provider_and_reason() -> Result<()> {
         ("refused.provider=p;.reason=signature;", 1),
         ("refused.provider=p;.reason=unknown_key;", 1),
     ] {
-        wait_for_count(&stage, &format!("edge.jwt.{counter}"), value)
+        stage
+            .wait_for_count(&format!("edge.jwt.{counter}"), value)
             .with_context(|| format!("{:#?}", stage.admin().stats_with_prefix("wasmcustom")))?;
     }
     let scraped = stage.admin().prometheus()?;
@@ -134,7 +127,7 @@ fn a_token_seen_before_is_found_again_on_each_worker() -> Result<()> {
         let response = stage.envoy().client()?.send(bearer("/", &token))?;
         assert_eq!(response.status, 200);
     }
-    wait_for_count(&stage, "jwt_auth.allowed", 40)?;
+    stage.wait_for_count("jwt_auth.allowed", 40)?;
     let hits = stage
         .admin()
         .stat("wasmcustom.jwt_auth.jwt_cache_hit")?
@@ -348,7 +341,7 @@ fn no_log_line_and_no_metric_holds_a_token_or_a_key() -> Result<()> {
         stage.send(bearer("/", token))?;
         stage.send(Request::get(&format!("/?access_token={token}")))?;
     }
-    wait_for_count(&stage, "jwt_auth.denied", 8)?;
+    stage.wait_for_count("jwt_auth.denied", 8)?;
 
     let log = stage.envoy().module_log().join("\n");
     let stats = format!("{:?}", stage.admin().stats()?);

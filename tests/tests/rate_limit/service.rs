@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Result;
 use legation_tests::{
-    Client, Config, DEADLINE, ENVOY_VERSION, Exchange, Request, Stage, envoy_binary, envoy_version,
+    Client, Config, ENVOY_VERSION, Exchange, Request, Stage, envoy_binary, envoy_version,
     wasm_filter,
 };
 use serde_json::{Value, json};
@@ -81,10 +81,7 @@ impl World {
 
     /// Waits until a counter of a chain is that.
     fn wait_for_count(&self, chain: &str, name: &str, count: u64) -> Result<()> {
-        let name = format!("wasmcustom.{chain}.{name}");
-        let admin = self.stage.admin();
-        admin.wait_for_stat(&name, DEADLINE, |value| value == count)?;
-        Ok(())
+        self.stage.wait_for_count(&format!("{chain}.{name}"), count)
     }
 }
 
