@@ -155,6 +155,9 @@ fn duration_between<V: IntoValue>(
 /// `250ms`, `5s`, `2h`.
 fn in_words(duration: std::time::Duration) -> String {
     let nanoseconds = duration.as_nanos();
+    if nanoseconds == 0 {
+        return "0s".to_owned();
+    }
     for (unit, length) in [
         ("h", 3_600_000_000_000),
         ("m", 60_000_000_000),
@@ -162,7 +165,7 @@ fn in_words(duration: std::time::Duration) -> String {
         ("ms", 1_000_000),
         ("us", 1_000),
     ] {
-        if nanoseconds > 0 && nanoseconds.checked_rem(length) == Some(0) {
+        if nanoseconds.checked_rem(length) == Some(0) {
             let count = nanoseconds.checked_div(length).unwrap_or_default();
             return format!("{count}{unit}");
         }

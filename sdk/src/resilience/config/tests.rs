@@ -144,7 +144,7 @@ fn refuses_with_every_mistake() {
             "retry_policy.retry_on: unknown condition \"\"; known: 5xx, gateway-error, reset, connect-failure, retriable-status-codes, timeout, cancelled, deadline-exceeded, resource-exhausted, internal, unavailable",
             "retry_policy.retry_on: unknown condition \"retriable-4xx\"; name the status by `retriable-status-codes` and `retriable_status_codes: 409`",
             "retry_policy.retriable_status_codes[0]: out of range: 199, allowed are 200 to 599",
-            "retry_policy.retry_back_off.base_interval: out of range: 0ns, allowed are 1ms to 1m",
+            "retry_policy.retry_back_off.base_interval: out of range: 0s, allowed are 1ms to 1m",
             "retry_policy.retry_back_off.max_intervall: unknown field; did you mean `max_interval`? (known: base_interval, max_interval)",
             "circuit_breaker.consecutive_failures: out of range: 0, allowed are 1 to 1000",
             "circuit_breaker.failure_ratio.percent: missing field",

@@ -362,7 +362,7 @@ pub(super) const TOP: Refused = &[
         &[
             "token_bucket.max_tokens: out of range: 0, allowed are 1 to 4294967295",
             "token_bucket.tokens_per_fill: out of range: 0, allowed are 1 to 4294967295",
-            "token_bucket.fill_interval: out of range: 0ns, allowed are 1ms to 8784h",
+            "token_bucket.fill_interval: out of range: 0s, allowed are 1ms to 8784h",
         ],
     ),
     (
@@ -764,7 +764,7 @@ pub(super) const SERVICE: Refused = &[
     ),
     (
         r#"{"grpc_service":{"envoy_grpc":{"cluster_name":"limits"}},"domain":"edge","deny_cache":{"max_age":"25h"}}"#,
-        &["rate_limit_service.deny_cache.max_age: out of range: 25h, allowed are 0ns to 24h"],
+        &["rate_limit_service.deny_cache.max_age: out of range: 25h, allowed are 0s to 24h"],
     ),
     (
         r#"{"grpc_service":{"envoy_grpc":{"cluster_name":"limits"}},"domain":"edge","transport_api_version":"V3","request_type":"both"}"#,
