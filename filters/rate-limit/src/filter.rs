@@ -150,7 +150,7 @@ impl HttpFilter for RateLimit {
         let now = Now::default();
         for place in stream.places.drain(..) {
             if let Err(error) = self.ledger.leave(place.policy, &place.key, &now) {
-                log::warn!(error:%; "a place was not given back; it is in an hour");
+                log::warn!(error:%; "a place was not given back; it is free in an hour");
             }
         }
     }
@@ -161,8 +161,8 @@ impl HttpFilter for RateLimit {
             service.flush();
         }
         let limits = |policy| self.policies.limits(policy);
-        if let Err(error) = self.ledger.expire(&Now::default(), limits) {
-            log::warn!(error:%; "tokens that were not spent were not given back");
+        if let Err(error) = self.ledger.give_back(&Now::default(), limits) {
+            log::warn!(error:%; "something could not be given back; it is tried again in a second");
         }
     }
 }

@@ -25,7 +25,8 @@ use table::{Changed, Table};
 /// tokens.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
 
-/// Keys whose tokens are given back at a tick: two host calls each.
+/// Keys whose tokens are given back at a tick, and of which it is remembered that a place
+/// is to be: two host calls each.
 const GIVEN_BACK: usize = 256;
 
 /// The longest key, in bytes, for which tokens are taken ahead: those are kept with their
@@ -42,6 +43,15 @@ pub(crate) struct Ledger {
     hands: Option<RefCell<Hands>>,
     /// Tokens that are to be given back at the next tick.
     unspent: RefCell<Vec<Unspent>>,
+    /// Places that could not be given back so far.
+    left: RefCell<Vec<Left>>,
+}
+
+/// Places of one key that nobody is in any more.
+struct Left {
+    policy: usize,
+    key: Box<[u8]>,
+    places: u32,
 }
 
 /// What came of a request for tokens.
@@ -92,6 +102,7 @@ impl Ledger {
             denials: RefCell::new(Denials::new(REMEMBERED)),
             hands: lease.map(|lease| RefCell::new(Hands::new(lease, REMEMBERED))),
             unspent: RefCell::default(),
+            left: RefCell::default(),
         })
     }
 
@@ -214,13 +225,43 @@ impl Ledger {
         })
     }
 
-    /// Gives a place back.
+    /// Gives a place back: at once or, where others were quicker each time or the host does
+    /// not do it, [at a tick](Self::give_back). An error where that has too many already.
     pub(crate) fn leave(&self, policy: usize, key: &[u8], now: &Now) -> Result<()> {
+        let given_back = self.give_places_back(policy, key, 1, now);
+        if matches!(given_back, Ok(Changed::Written { .. })) {
+            return Ok(());
+        }
+        let mut left = self.left.borrow_mut();
+        let known = left
+            .iter_mut()
+            .find(|left| left.policy == policy && *left.key == *key);
+        if let Some(known) = known {
+            known.places = known.places.saturating_add(1);
+        } else if left.len() < GIVEN_BACK {
+            left.push(Left {
+                policy,
+                key: key.into(),
+                places: 1,
+            });
+        } else {
+            given_back?;
+            return Err(Error::other("other workers were quicker each time"));
+        }
+        Ok(())
+    }
+
+    fn give_places_back(
+        &self,
+        policy: usize,
+        key: &[u8],
+        count: u32,
+        now: &Now,
+    ) -> Result<Changed> {
         let at = now.nanoseconds()?;
         self.change(policy, key, now, |stored| {
-            places(inside(stored, at).saturating_sub(1), at)
-        })?;
-        Ok(())
+            places(inside(stored, at).saturating_sub(count), at)
+        })
     }
 
     fn change(
@@ -236,35 +277,52 @@ impl Ledger {
         }
     }
 
-    /// Gives tokens back that were not spent in time. For a tick: `limits_of` finds the
-    /// limits of a policy.
-    pub(crate) fn expire<'a>(
+    /// Gives back what could not be given back before, and tokens that were not spent in
+    /// time. For a tick: `limits_of` finds the limits of a policy. What cannot be given back
+    /// now is at the next one; the error is that of the first.
+    pub(crate) fn give_back<'a>(
         &self,
         now: &Now,
         limits_of: impl Fn(usize) -> Option<&'a [Limit]>,
     ) -> Result<()> {
+        let places = settle(&self.left, self.left.take(), |left| {
+            self.give_places_back(left.policy, &left.key, left.places, now)
+        });
         let Some(hands) = &self.hands else {
-            return Ok(());
+            return places;
         };
         let at = now.nanoseconds()?;
         let mut unspent = self.unspent.take();
         let room = GIVEN_BACK.saturating_sub(unspent.len());
         unspent.extend(hands.borrow_mut().expire(at, room));
-        for Unspent {
-            key,
-            policy,
-            tokens,
-            taken,
-        } in unspent
-        {
-            if let Some(limits) = limits_of(policy) {
-                self.change(policy, &key, now, |stored| {
-                    slots::give_back(limits, stored, at, tokens, taken)
-                })?;
-            }
-        }
-        Ok(())
+        let tokens = settle(&self.unspent, unspent, |unspent| {
+            let Some(limits) = limits_of(unspent.policy) else {
+                return Err(Error::other("a policy without limits"));
+            };
+            self.change(unspent.policy, &unspent.key, now, |stored| {
+                slots::give_back(limits, stored, at, unspent.tokens, unspent.taken)
+            })
+        });
+        places.and(tokens)
     }
+}
+
+/// Gives back what is due, and keeps what cannot be given back now.
+fn settle<T>(
+    kept: &RefCell<Vec<T>>,
+    due: Vec<T>,
+    mut give_back: impl FnMut(&T) -> Result<Changed>,
+) -> Result<()> {
+    let mut result = Ok(());
+    for one in due {
+        match give_back(&one) {
+            Ok(Changed::Written { .. }) => continue,
+            Ok(Changed::Contended) => {}
+            Err(error) => result = result.and(Err(error)),
+        }
+        kept.borrow_mut().push(one);
+    }
+    result
 }
 
 /// How long places are held of which nothing more is heard, as of a worker that is gone: an

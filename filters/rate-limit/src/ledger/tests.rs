@@ -26,6 +26,8 @@ const SET: &str = "proxy_set_shared_data";
 const TIME: &str = "proxy_get_current_time_nanoseconds";
 /// Somebody was quicker.
 const CAS_MISMATCH: Answer = Answer::Status(8);
+/// The host fails.
+const BROKEN: Answer = Answer::Status(10);
 
 const KEY: &[u8] = b"key";
 
@@ -121,7 +123,7 @@ impl Bench {
     }
 
     fn expire(&self, worker: &Ledger, limits: &[Limit]) -> Vec<&'static str> {
-        let expire = || worker.expire(&Now::default(), |_| Some(limits)).unwrap();
+        let expire = || worker.give_back(&Now::default(), |_| Some(limits)).unwrap();
         self.calls(expire).1
     }
 
@@ -413,6 +415,44 @@ fn places_of_a_worker_that_is_gone_are_free_in_an_hour_however_often_they_are_as
 }
 
 #[test]
+fn a_place_that_could_not_be_given_back_is_at_a_tick() {
+    for answer in [CAS_MISMATCH, BROKEN] {
+        let bench = Bench::new();
+        let worker = bench.worker(1_000, None);
+        for _ in 0..3 {
+            assert!(is_admitted(&bench.enter(&worker, 3)));
+        }
+        bench.host.answer(SET, answer.clone());
+        bench.leave(&worker);
+        bench.leave(&worker);
+        let give_back = || worker.give_back(&Now::default(), |_| None);
+        let tick = bench.run(give_back);
+        assert_eq!(tick.is_err(), answer == BROKEN);
+
+        bench.host.answer_truly();
+        assert!(!is_admitted(&bench.enter(&worker, 3)));
+        // Both in one.
+        assert_eq!(bench.expire(&worker, &[]), [TIME, GET, SET]);
+        let entered = (0..5).filter(|_| is_admitted(&bench.enter(&worker, 3)));
+        assert_eq!(entered.count(), 2);
+        assert_eq!(bench.expire(&worker, &[]), Vec::<&str>::new());
+    }
+}
+
+#[test]
+fn places_of_so_many_keys_are_remembered_and_no_more() {
+    let bench = Bench::new();
+    let worker = bench.worker(1_000, None);
+    let leave =
+        |key: usize| bench.run(|| worker.leave(0, &key.to_le_bytes(), &Now::default()).is_ok());
+    bench.host.answer(GET, BROKEN);
+    assert!((0..GIVEN_BACK).all(leave));
+    assert!(!leave(GIVEN_BACK));
+    // One that is known has no need of room.
+    assert!(leave(0));
+}
+
+#[test]
 fn what_is_at_hand_costs_nothing_and_doubles_up_to_the_lease() {
     let bench = Bench::new();
     let worker = bench.worker(1_000, Some(lease(10)));
@@ -562,6 +602,44 @@ fn at_a_tick_no_more_is_given_back_than_so_much_and_the_rest_at_the_next() {
     assert_eq!(bench.expire(&worker, &limits).len(), 1 + 2 * GIVEN_BACK);
     assert_eq!(bench.expire(&worker, &limits).len(), 1 + 2 * 10);
     assert_eq!(bench.expire(&worker, &limits), [TIME]);
+}
+
+#[test]
+fn tokens_that_could_not_be_given_back_are_at_the_next_tick() {
+    for answer in [CAS_MISMATCH, BROKEN] {
+        let bench = Bench::new();
+        let worker = bench.worker(1_000, Some(lease(10)));
+        let strict = bench.worker(1_000, None);
+        let limits = bucket(100, 3_600);
+        // One of each key is at hand: 97 are left in shared data.
+        for key in [b"a", b"b", b"c"] {
+            for _ in 0..2 {
+                bench.take_of(&worker, key, &limits, 1);
+            }
+        }
+        let left =
+            || [b"a", b"b", b"c"].map(|key| remaining(bench.take_of(&strict, key, &limits, 0)));
+        assert_eq!(left(), [97; 3]);
+        bench.advance(SECOND);
+
+        let give_back = || worker.give_back(&Now::default(), |_| Some(&limits));
+        if answer == BROKEN {
+            bench.host.answer_nth(SET, 2, answer);
+            assert!(bench.run(give_back).is_err());
+            let left = left();
+            assert_eq!(
+                left.iter().filter(|left| **left == 98).count(),
+                2,
+                "{left:?}"
+            );
+        } else {
+            bench.host.answer(SET, answer);
+            bench.run(give_back).unwrap();
+        }
+        bench.host.answer_truly();
+        bench.run(give_back).unwrap();
+        assert_eq!(left(), [98; 3]);
+    }
 }
 
 #[test]
