@@ -8,7 +8,8 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::num::NonZeroUsize;
 
-use legation::fingerprint::Fingerprints;
+use legation::callout::GrpcRequest;
+use legation::fingerprint::{Fingerprint, Fingerprints};
 use legation::http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use legation::http::{HeaderName, HeaderValue};
 use legation::metrics::Tally;
@@ -104,8 +105,9 @@ impl Service {
             descriptors: descriptors.iter().copied().map(Into::into).collect(),
             hits_addend: 0,
         };
+        let message = message.encode_to_vec();
         Some(Question {
-            fingerprint: self.fingerprints.of(&message.encode_to_vec()),
+            fingerprint: self.fingerprints.of(&message),
             message,
         })
     }
@@ -126,7 +128,7 @@ impl Service {
 
     /// Asks the service. One callout.
     pub(crate) async fn ask(&self, question: Question) -> Result<Answer, Failed> {
-        let request = self.grpc.grpc(SERVICE, METHOD, &question.message);
+        let request = GrpcRequest::encoded(self.grpc.cluster(), SERVICE, METHOD, question.message);
         // Asked twice, it would count twice: only where the first was not sent.
         let sent = self
             .grpc
@@ -186,8 +188,9 @@ impl Service {
 
 /// What the service is asked.
 pub(crate) struct Question {
-    message: RateLimitRequest,
-    fingerprint: legation::fingerprint::Fingerprint,
+    /// A [`RateLimitRequest`], encoded.
+    message: Vec<u8>,
+    fingerprint: Fingerprint,
 }
 
 /// Without what it says of the client.

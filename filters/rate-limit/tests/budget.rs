@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use legation_testing::{Allocations, Callback, Exchange, Host, Request};
+use legation_testing::{Allocations, Callback, Callout, Exchange, Host, Request};
 use rate_limit::RateLimit;
 use serde_json::{Value, json};
 
@@ -205,6 +205,30 @@ fn places_are_one_update_each_way() {
     assert_eq!(calls(&exchange), [NOW, GET, SET, NOW, GET, SET]);
     assert_eq!(exchange.calls_in(Callback::RequestHeaders).total(), 3);
     assert_eq!(allocations(&exchange).count, 1);
+}
+
+#[test]
+fn what_a_service_is_asked_is_written_once() {
+    let asking = by_header(
+        100,
+        &json!({"rate_limit_service": {
+            "grpc_service": {"envoy_grpc": {"cluster_name": "limits"}},
+            "domain": "edge"
+        }}),
+    );
+    let host = host(asking);
+    host.set_grpc_cluster("limits", |_: &_| Callout::message(Vec::new()));
+    let of_length = |length| {
+        let user = "u".repeat(length);
+        let exchange = host.exchange(Request::get("/").header("x-user", user));
+        allocations(&exchange.run()).bytes
+    };
+
+    of_length(1);
+    let (short, long) = (of_length(1_000), of_length(101_000));
+
+    // As the entry's value, in two keys, and as the message's text and bytes.
+    assert_eq!((long - short) / 100_000, 5, "{short} {long}");
 }
 
 #[test]

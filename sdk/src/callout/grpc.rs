@@ -54,11 +54,21 @@ impl GrpcRequest {
         method: impl Into<String>,
         message: &impl Message,
     ) -> Self {
+        Self::encoded(cluster, service, method, message.encode_to_vec())
+    }
+
+    /// A call with a message that is encoded already.
+    pub fn encoded(
+        cluster: impl Into<String>,
+        service: impl Into<String>,
+        method: impl Into<String>,
+        message: impl Into<Vec<u8>>,
+    ) -> Self {
         Self {
             cluster: cluster.into(),
             service: service.into(),
             method: method.into(),
-            message: message.encode_to_vec(),
+            message: message.into(),
             metadata: Vec::new(),
             timeout: DEFAULT_TIMEOUT,
             max_response_bytes: DEFAULT_MAX_RESPONSE_BYTES,
