@@ -87,6 +87,7 @@ mod body;
 mod check;
 mod client;
 mod config;
+mod differences;
 mod envoy;
 mod headers;
 pub mod idp;
@@ -108,6 +109,7 @@ pub use binary::{ENVOY_VERSION, OLDEST_ENVOY_VERSION, envoy_binary, envoy_versio
 pub use check::{Verdict, check_configuration};
 pub use client::Client;
 pub use config::{Config, read_yaml, wasm_filter};
+pub use differences::check_differences;
 pub use envoy::{Envoy, EnvoyThread, StartError};
 pub use headers::Headers;
 pub use log::{LogEntry, parse_log};

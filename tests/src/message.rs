@@ -181,6 +181,20 @@ impl Received {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
+    /// The method, the path and the headers as text, without what differs between any two
+    /// requests: two that went through different filters can be compared by it.
+    pub fn comparable(&self) -> String {
+        let mut lines: Vec<_> = self
+            .headers
+            .iter()
+            .filter(|(name, _)| ![ID_HEADER, "x-request-id"].contains(name))
+            .map(|(name, value)| format!("{name}: {}\n", value.escape_ascii()))
+            .collect();
+        // The order among different names means nothing, that of equal ones stays.
+        lines.sort_by(|a, b| a.split(':').next().cmp(&b.split(':').next()));
+        format!("{} {}\n{}", self.method, self.path, lines.concat())
+    }
+
     /// The message of a gRPC call; `None` where the body is not just one of them.
     pub fn grpc_message(&self) -> Option<&[u8]> {
         let (head, message) = self.body.split_at_checked(5)?;

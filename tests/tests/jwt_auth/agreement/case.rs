@@ -114,18 +114,7 @@ struct Seen {
 impl Seen {
     /// The request at the upstream, without what differs between any two requests.
     fn upstream(&self) -> Option<String> {
-        let received = self.received.as_ref()?;
-        let mut text = format!("{} {}\n", received.method, received.path);
-        let mut lines: Vec<_> = received
-            .headers
-            .iter()
-            .filter(|(name, _)| !["x-legation-test", "x-request-id"].contains(name))
-            .map(|(name, value)| format!("{name}: {}\n", value.escape_ascii()))
-            .collect();
-        // The order among different names means nothing, that of equal ones stays.
-        lines.sort_by(|a, b| a.split(':').next().cmp(&b.split(':').next()));
-        text.extend(lines);
-        Some(text)
+        self.received.as_ref().map(Received::comparable)
     }
 }
 

@@ -2,17 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::fs;
 
-use anyhow::{Context, Result};
-use legation_tests::workspace_root;
+use anyhow::Result;
+use legation_tests::check_differences;
 
 use super::reasons::ALL;
 use super::{Group, algorithms, claims, keys, outputs, paths, places, requirements, shape};
-
-const README: &str = "filters/jwt-auth/README.md";
-const BEGIN: &str = "<!-- differences: written by the tests -->\n";
-const END: &str = "<!-- /differences -->";
+use crate::FILTER;
 
 fn groups() -> Vec<Group> {
     vec![
@@ -63,24 +59,9 @@ fn table() -> String {
     text
 }
 
-/// Set `LEGATION_WRITE_TABLE` to have it written.
 #[test]
 fn the_table_of_differences_is_the_one_of_the_readme() -> Result<()> {
-    let path = workspace_root().join(README);
-    let readme = fs::read_to_string(&path).with_context(|| format!("cannot read {README}"))?;
-    let (before, rest) = readme
-        .split_once(BEGIN)
-        .with_context(|| format!("{README} has no line {BEGIN:?}"))?;
-    let (written, after) = rest
-        .split_once(END)
-        .with_context(|| format!("{README} has no {END:?}"))?;
-    let table = table();
-    if std::env::var_os("LEGATION_WRITE_TABLE").is_some() {
-        fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}"))?;
-        return Ok(());
-    }
-    assert_eq!(written, table, "run this test with LEGATION_WRITE_TABLE=1");
-    Ok(())
+    check_differences(FILTER, &table())
 }
 
 #[test]

@@ -164,15 +164,6 @@ impl Seen {
 
     /// The request at the upstream, without what differs between any two.
     pub(super) fn request(&self) -> Option<String> {
-        let received = self.received.as_ref()?;
-        let mut lines: Vec<_> = received
-            .headers
-            .iter()
-            .filter(|(name, _)| !["x-legation-test", "x-request-id"].contains(name))
-            .map(|(name, value)| format!("{name}: {}\n", value.escape_ascii()))
-            .collect();
-        lines.sort_by(|a, b| a.split(':').next().cmp(&b.split(':').next()));
-        let (method, path) = (&received.method, &received.path);
-        Some(format!("{method} {path}\n{}", lines.concat()))
+        self.received.as_ref().map(Received::comparable)
     }
 }

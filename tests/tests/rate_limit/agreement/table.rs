@@ -2,18 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
 
-use anyhow::{Context, Result, ensure};
-use legation_tests::workspace_root;
+use anyhow::{Result, ensure};
+use legation_tests::check_differences;
 
 use super::case::Case;
 use super::reasons::ALL;
 use super::{TABLES, read, refusals};
-
-const README: &str = "filters/rate-limit/README.md";
-const BEGIN: &str = "<!-- differences: written by the tests -->\n";
-const END: &str = "<!-- /differences -->";
+use crate::FILTER;
 
 /// How many cases there are, and how often each reason is given.
 fn count() -> Result<(usize, BTreeMap<String, usize>)> {
@@ -48,24 +44,9 @@ fn table() -> Result<String> {
     Ok(text)
 }
 
-/// Set `LEGATION_WRITE_TABLE` to have it written.
 #[test]
 fn the_table_of_differences_is_the_one_of_the_readme() -> Result<()> {
-    let path = workspace_root().join(README);
-    let readme = fs::read_to_string(&path).with_context(|| format!("cannot read {README}"))?;
-    let (before, rest) = readme
-        .split_once(BEGIN)
-        .with_context(|| format!("{README} has no line {BEGIN:?}"))?;
-    let (written, after) = rest
-        .split_once(END)
-        .with_context(|| format!("{README} has no {END:?}"))?;
-    let table = table()?;
-    if std::env::var_os("LEGATION_WRITE_TABLE").is_some() {
-        fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}"))?;
-        return Ok(());
-    }
-    assert_eq!(written, table, "run this test with LEGATION_WRITE_TABLE=1");
-    Ok(())
+    check_differences(FILTER, &table()?)
 }
 
 #[test]
