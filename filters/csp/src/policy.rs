@@ -8,6 +8,7 @@
 //!   would drop;
 //! - [`Policy::allows`] asks a policy about an attempt of a page;
 //! - [`lint()`] says what is wrong with one;
+//! - [`intersect`] makes one policy of two;
 //! - [`Template`] writes one with the nonce of a response.
 //!
 //! ```
@@ -30,6 +31,7 @@ mod allow;
 mod directive;
 mod finding;
 mod host;
+mod intersect;
 mod lint;
 mod list;
 mod name;
@@ -42,6 +44,7 @@ pub use allow::{Attempt, Fetch, Inline};
 pub use directive::{Directive, DirectiveError, Reason, Value};
 pub use finding::{Finding, Kind, Severity};
 pub use host::{Host, HostSource, Port, Scheme};
+pub use intersect::intersect;
 pub use lint::{By, Delivery, lint};
 pub use list::PolicyList;
 pub use name::Name;
@@ -97,7 +100,10 @@ impl Policy {
     /// The directive that decides for a name: itself, or the first there is of those it falls
     /// back to (section 6.8.3).
     pub fn effective(&self, name: &Name) -> Option<&Directive> {
-        name.chain().iter().find_map(|name| self.get(name))
+        let falls_back_to = name.falls_back_to().iter();
+        std::iter::once(name)
+            .chain(falls_back_to)
+            .find_map(|name| self.get(name))
     }
 
     /// The source list that decides for a name; none where nothing restricts it.

@@ -170,6 +170,13 @@ impl Directive {
         }
     }
 
+    pub(super) fn of_tokens(name: Name, tokens: Vec<Box<str>>) -> Self {
+        Self {
+            name,
+            value: Value::Tokens(tokens),
+        }
+    }
+
     fn empty(name: Name) -> Self {
         let value = match name.takes() {
             Takes::Sources => Value::Sources(Vec::new()),

@@ -65,6 +65,17 @@ impl Host {
         })
     }
 
+    /// Whether every host of `other` is one of its own.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Any, _) => true,
+            (Self::Below(parent), Self::Below(name)) => name == parent || is_below(name, parent),
+            (Self::Below(parent), Self::Exactly(name)) => is_below(name, parent),
+            (Self::Exactly(name), Self::Exactly(other)) => name == other,
+            (Self::Below(_) | Self::Exactly(_), _) => false,
+        }
+    }
+
     /// `host-part` matching (section 6.7.2.10). Of addresses, only `127.0.0.1` ever matches.
     pub(super) fn matches(&self, host: &str) -> bool {
         match self {

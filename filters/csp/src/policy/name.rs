@@ -85,9 +85,9 @@ pub(crate) enum Takes {
 }
 
 impl Name {
-    /// The directives that are asked in turn, itself first (section 6.8.3).
-    pub(crate) fn chain(&self) -> Vec<Self> {
-        let behind: &[Self] = match self {
+    /// The directives that are asked in turn where it is not there (section 6.8.3).
+    pub(crate) fn falls_back_to(&self) -> &'static [Self] {
+        match self {
             Self::ScriptSrcElem | Self::ScriptSrcAttr => &[Self::ScriptSrc, Self::DefaultSrc],
             Self::StyleSrcElem | Self::StyleSrcAttr => &[Self::StyleSrc, Self::DefaultSrc],
             Self::WorkerSrc => &[Self::ChildSrc, Self::ScriptSrc, Self::DefaultSrc],
@@ -104,9 +104,7 @@ impl Name {
             | Self::ScriptSrc
             | Self::StyleSrc => &[Self::DefaultSrc],
             _ => &[],
-        };
-        let itself = std::iter::once(self.clone());
-        itself.chain(behind.iter().cloned()).collect()
+        }
     }
 
     pub(crate) fn takes(&self) -> Takes {

@@ -236,6 +236,11 @@ impl Source {
     pub(crate) fn is_hash(&self) -> bool {
         matches!(self, Self::Hash(_) | Self::Slot(Slot::Hashes))
     }
+
+    /// Whether it names URLs.
+    pub(crate) fn is_of_urls(&self) -> bool {
+        matches!(self, Self::Any | Self::Scheme(_) | Self::Host(_)) || self.is(Keyword::Own)
+    }
 }
 
 impl fmt::Display for Source {

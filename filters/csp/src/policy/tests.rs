@@ -1,7 +1,7 @@
+mod allowed;
 mod build;
+mod meet;
 mod print;
-#[cfg(not(target_arch = "wasm32"))]
-mod properties;
 mod read;
 mod said;
 mod template;
