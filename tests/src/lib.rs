@@ -75,6 +75,7 @@
 //! - [`jwt`]: keys of every algorithm, a minter of tokens, good ones and hostile ones, and an issuer
 //!   whose key server can be made to fail.
 //! - [`idp`]: a real identity provider, for tokens as they come in life.
+//! - [`csp_evaluator`]: what Google's CSP Evaluator says of a policy.
 //! - [`module`]: the modules that `cargo xtask build` makes. Tests do not build them; without them
 //!   they fail and say so.
 //!
@@ -88,6 +89,7 @@ mod check;
 mod client;
 mod config;
 mod differences;
+pub mod csp_evaluator;
 mod envoy;
 mod headers;
 pub mod idp;
