@@ -1,0 +1,104 @@
+//! Names: of rules, of endpoints, of headers that are taken away.
+
+use std::fmt;
+
+use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
+use legation::config::{ConfigErrors, HeaderName, Key, Problem, string};
+use legation::http::{self, header};
+
+/// Longer names make unwieldy counters.
+const LONGEST_LABEL: usize = 64;
+
+/// What a rule is called, in log lines and in its counters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label(Box<str>);
+
+impl Label {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    let is_word_byte = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    !text.is_empty() && text.len() <= LONGEST_LABEL && text.bytes().all(is_word_byte)
+}
+
+impl Deserr<ConfigErrors> for Label {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, ConfigErrors> {
+        let text = string(value, location, "a name")?;
+        if is_word(&text) {
+            return Ok(Self(text.into()));
+        }
+        let problem = Problem::new(format!(
+            "a name is 1 to {LONGEST_LABEL} characters from A-Z, a-z, 0-9, `_` and `-`"
+        ));
+        let problem = problem.help("it becomes part of counters' names");
+        Err(ConfigErrors::at(location, problem))
+    }
+}
+
+/// The name of an endpoint in `Reporting-Endpoints`: a key of RFC 9651.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointName(Box<str>);
+
+impl EndpointName {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Key for EndpointName {
+    fn from_key(key: &str) -> Result<Self, Problem> {
+        let begins = |byte: u8| byte.is_ascii_lowercase() || byte == b'*';
+        let goes_on =
+            |byte: u8| begins(byte) || byte.is_ascii_digit() || matches!(byte, b'_' | b'-' | b'.');
+        if key.bytes().next().is_some_and(begins) && key.bytes().all(goes_on) {
+            return Ok(Self(key.into()));
+        }
+        Err(Problem::new("not the name of an endpoint")
+            .help("a lower-case letter first, then a-z, 0-9, `_`, `-` and `.`"))
+    }
+}
+
+/// A header that may be taken away.
+#[derive(Debug, Clone)]
+pub struct RemovedName(http::HeaderName);
+
+impl RemovedName {
+    /// The name.
+    pub fn get(&self) -> &http::HeaderName {
+        &self.0
+    }
+
+    /// The name itself.
+    pub fn into_inner(self) -> http::HeaderName {
+        self.0
+    }
+}
+
+impl Deserr<ConfigErrors> for RemovedName {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, ConfigErrors> {
+        let name = HeaderName::deserialize_from_value(value, location)?.into_inner();
+        if name == header::CONTENT_LENGTH || name == header::TRANSFER_ENCODING {
+            let problem = Problem::new(format!("`{name}` may not be removed"));
+            let problem = problem.help("it says where the message ends");
+            return Err(ConfigErrors::at(location, problem));
+        }
+        Ok(Self(name))
+    }
+}

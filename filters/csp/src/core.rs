@@ -1,0 +1,369 @@
+//! What both modules do: which rule, and which headers.
+
+use std::time::Duration;
+
+use legation::http::HeaderName;
+use legation::http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    EXPIRES, LAST_MODIFIED,
+};
+use legation::{Configure, RequestHeaders, ResponseHeaders, Result, matcher};
+
+use crate::asking;
+use crate::config::{Config, ContentType, Existing, ExistingHeaders, Lint};
+use crate::counts::Counts;
+use crate::header_names::{CONTENT_DIGEST, CONTENT_MD5, DIGEST, REPORTING_ENDPOINTS, REPR_DIGEST};
+use crate::html::Coding;
+use crate::nonce::Nonce;
+use crate::policy::{self, By, Delivery, PolicyList, Severity, Template, lint};
+use crate::reporting::Reporting;
+use crate::rules::{Pages, Rule, Sending, charset, essence};
+
+/// How long a count may wait in the module before it shows on `/stats`.
+pub(crate) const COUNTS_EVERY: Duration = Duration::from_secs(1);
+
+/// Rules and what is counted of them.
+pub(crate) struct Core {
+    rules: Box<[Rule]>,
+    /// Headers that tell upstreams of nonces: no client's own passes.
+    nonce_headers: Box<[HeaderName]>,
+    pub(crate) counts: Counts,
+}
+
+/// What is remembered of a request.
+#[derive(Default)]
+pub struct Seen {
+    rule: Option<usize>,
+    nonce: Option<Nonce>,
+    is_secure: bool,
+    is_head: bool,
+    /// Where it was asked for, if its page is learned from.
+    pub(crate) path: Box<str>,
+}
+
+/// A page that is to be looked at.
+pub(crate) struct Looked {
+    /// The number of its rule.
+    pub(crate) rule: usize,
+    pub(crate) nonce: Option<Nonce>,
+    pub(crate) coding: Coding,
+    pub(crate) charset: Option<String>,
+    /// Whether it is another after it.
+    pub(crate) changes: bool,
+}
+
+impl Core {
+    pub(crate) fn new(config: &mut Config, host: &mut Configure) -> Self {
+        host.tick_every(COUNTS_EVERY);
+        if let Some(prefix) = &config.stat_prefix.0 {
+            host.stat_prefix(prefix.as_str());
+        }
+        let counts = Counts::new(host);
+        let reporting = Reporting::of(config);
+        let lint = config.lint;
+        let rules = Rule::all(config, &reporting);
+        if lint != Lint::Off {
+            rules
+                .iter()
+                .enumerate()
+                .for_each(|(index, rule)| log_findings(index, rule));
+        }
+        let mut nonce_headers: Vec<HeaderName> = Vec::new();
+        for name in rules.iter().filter_map(|rule| rule.nonce_header.as_ref()) {
+            if !nonce_headers.contains(name) {
+                nonce_headers.push(name.clone());
+            }
+        }
+        Self {
+            rules: rules.into(),
+            nonce_headers: nonce_headers.into(),
+            counts,
+        }
+    }
+
+    /// Finds the rule, and readies the request for what the response is to be.
+    /// Whether the response is awaited.
+    pub(crate) fn on_request(&self, seen: &mut Seen, request: &mut RequestHeaders) -> Result<bool> {
+        let mut known = matcher::Request::new(request);
+        let mut found = None;
+        for (index, rule) in self.rules.iter().enumerate() {
+            if rule.when.matches(&mut known)? {
+                found = Some((index, rule));
+                break;
+            }
+        }
+        let rule = match found {
+            Some((index, rule)) if !rule.disabled => {
+                seen.rule = Some(index);
+                Some(rule)
+            }
+            _ => {
+                self.counts.unmatched.add(1);
+                None
+            }
+        };
+        let told = rule.and_then(|rule| rule.nonce_header.as_ref());
+        for name in self.nonce_headers.iter().filter(|name| Some(*name) != told) {
+            request.headers().remove(name)?;
+        }
+        let Some(rule) = rule else { return Ok(false) };
+        if rule.needs_tls() {
+            let scheme = request.headers().get("x-forwarded-proto")?;
+            seen.is_secure = scheme == Some(b"https");
+        }
+        if let Some(name) = told {
+            let nonce = Nonce::draw()?;
+            request.headers().set(name, nonce.as_str())?;
+            seen.nonce = Some(nonce);
+        }
+        if rule.pages != Pages::Pass {
+            seen.is_head = request.method()? == Some(b"HEAD");
+            asking::for_a_page(request, rule.pages == Pages::Change)?;
+        }
+        if rule.learn {
+            let path = request.path()?.unwrap_or_default();
+            let end = path
+                .iter()
+                .position(|byte| matches!(byte, b'?' | b'#'))
+                .unwrap_or(path.len());
+            let path = path.get(..end).unwrap_or_default();
+            seen.path = String::from_utf8_lossy(path).into();
+        }
+        Ok(true)
+    }
+
+    /// Writes the response's headers. Gives what is to be looked for in its body.
+    pub(crate) fn on_response(
+        &self,
+        seen: &mut Seen,
+        response: &mut ResponseHeaders,
+    ) -> Result<Option<Looked>> {
+        let rule = seen
+            .rule
+            .and_then(|index| Some((index, self.rules.get(index)?)));
+        let Some((index, rule)) = rule else {
+            return Ok(None);
+        };
+        write_headers(rule, seen.is_secure, response)?;
+        let status = response.status()?.unwrap_or_default();
+        // A 304 freshens headers that were stored with a page and its nonce (RFC 9111,
+        // section 3.2): a new one would not fit it.
+        if rule.policies.is_empty() && rule.pages == Pages::Pass
+            || matches!(status, 100..=199 | 304)
+        {
+            return Ok(None);
+        }
+        let content_type = response.headers().get(CONTENT_TYPE.as_str())?;
+        if !rule.is_for(content_type) {
+            self.counts.other_types.add(1);
+            return Ok(None);
+        }
+        let content_type = content_type.map(<[u8]>::to_vec);
+        if rule.has_nonce() && seen.nonce.is_none() {
+            seen.nonce = Some(Nonce::draw()?);
+        }
+        let content_type = content_type.unwrap_or_default();
+        // Before its `cache-control` is ours.
+        let coding = if rule.pages == Pages::Pass {
+            None
+        } else {
+            look(&content_type, status, response)?
+        };
+        self.write_policies(rule, seen.nonce, response)?;
+        self.counts.policies.add(1);
+        let Some(coding) = coding else {
+            self.counts
+                .not_rewritten
+                .add((rule.pages != Pages::Pass).into());
+            return Ok(None);
+        };
+        let has_body = !response.is_end_of_stream() && !seen.is_head;
+        if rule.pages == Pages::Change {
+            let headers = response.headers();
+            for name in [
+                CONTENT_LENGTH,
+                ETAG,
+                CONTENT_DIGEST,
+                CONTENT_MD5,
+                DIGEST,
+                REPR_DIGEST,
+            ] {
+                headers.remove(&name)?;
+            }
+            headers.remove(&legation::http::header::ACCEPT_RANGES)?;
+            if coding != Coding::Identity {
+                headers.remove(&CONTENT_ENCODING)?;
+            }
+        }
+        if !has_body {
+            return Ok(None);
+        }
+        Ok(Some(Looked {
+            rule: index,
+            nonce: seen.nonce,
+            coding,
+            charset: charset(&content_type),
+            changes: rule.pages == Pages::Change,
+        }))
+    }
+
+    /// Writes the policies, and keeps a page with a nonce out of caches.
+    fn write_policies(
+        &self,
+        rule: &Rule,
+        nonce: Option<Nonce>,
+        response: &mut ResponseHeaders,
+    ) -> Result<()> {
+        let mut sends_nonce = false;
+        let mut is_kept = false;
+        let mut value = String::new();
+        for sending in &rule.policies {
+            let name = &sending.header;
+            if rule.existing_policy == Existing::Keep {
+                // Ours is no reason to leave ours out.
+                if !sending.is_second {
+                    is_kept = response.headers().contains(name.as_str())?;
+                }
+                if is_kept {
+                    self.counts.kept.add(1);
+                    continue;
+                }
+            }
+            if rule.existing_policy == Existing::Merge && merge(sending, nonce, response)? {
+                sends_nonce |= sending.template.has_nonce();
+                continue;
+            }
+            value.clear();
+            write(&sending.template, nonce, &mut value)?;
+            let headers = response.headers();
+            match rule.existing_policy {
+                Existing::Replace | Existing::Keep if !sending.is_second => {
+                    headers.set(name, &value)?;
+                }
+                _ => headers.append(name, &value)?,
+            }
+            sends_nonce |= sending.template.has_nonce();
+        }
+        let headers = response.headers();
+        if let Some(endpoints) = &rule.endpoints {
+            headers.append(&REPORTING_ENDPOINTS, endpoints)?;
+        }
+        if sends_nonce {
+            headers.set(&CACHE_CONTROL, "no-store")?;
+            for name in [ETAG, LAST_MODIFIED, EXPIRES] {
+                headers.remove(&name)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Sends what both policies allow in one, where one can say it. `false`: nothing is
+/// written.
+fn merge(sending: &Sending, nonce: Option<Nonce>, response: &mut ResponseHeaders) -> Result<bool> {
+    let headers = response.headers();
+    let mut merged = sending.policy.clone();
+    let mut is_alone = true;
+    for theirs in headers.get_all(sending.header.as_str())? {
+        let Ok(text) = str::from_utf8(theirs) else {
+            return Ok(false);
+        };
+        for theirs in PolicyList::parse(text).0.policies() {
+            is_alone = false;
+            match policy::intersect(&merged, theirs) {
+                Some(both) => merged = both,
+                None => return Ok(false),
+            }
+        }
+    }
+    if is_alone {
+        return Ok(false);
+    }
+    let mut value = String::new();
+    write(&Template::new(&merged), nonce, &mut value)?;
+    headers.set(&sending.header, &value)?;
+    Ok(true)
+}
+
+/// Whether a page can be looked at, and through which coding.
+fn look(
+    content_type: &[u8],
+    status: u16,
+    response: &mut ResponseHeaders,
+) -> Result<Option<Coding>> {
+    let essence = essence(content_type);
+    let is_page = ContentType::PAGES
+        .iter()
+        .any(|page| essence.eq_ignore_ascii_case(page.as_bytes()));
+    // A part of a page cannot be told where it begins (RFC 9110, section 15.3.7).
+    if !is_page || matches!(status, 204..=206) {
+        return Ok(None);
+    }
+    let headers = response.headers();
+    // RFC 9111, section 5.2.2.6
+    let is_no_transform =
+        |directive: &[u8]| directive.trim_ascii().eq_ignore_ascii_case(b"no-transform");
+    let forbids = |value: &[u8]| value.split(|byte| *byte == b',').any(is_no_transform);
+    if headers.get_all(CACHE_CONTROL.as_str())?.any(forbids) {
+        return Ok(None);
+    }
+    let mut codings = headers.get_all(CONTENT_ENCODING.as_str())?;
+    let coding = codings.next().unwrap_or(b"identity");
+    Ok(match codings.next() {
+        None => str::from_utf8(coding).ok().and_then(Coding::named),
+        Some(_) => None,
+    })
+}
+
+/// Says what is weak in a rule's policies.
+fn log_findings(index: usize, rule: &Rule) {
+    for Sending { header, policy, .. } in &rule.policies {
+        let by = if *header == CONTENT_SECURITY_POLICY {
+            By::Header
+        } else {
+            By::ReportOnlyHeader
+        };
+        for finding in lint(
+            policy,
+            &Delivery {
+                by,
+                ..Delivery::default()
+            },
+        ) {
+            match finding.severity {
+                Severity::High | Severity::Syntax | Severity::Medium => {
+                    log::warn!(rule:% = index, header:%; "{finding}");
+                }
+                Severity::None => {}
+                _ => log::info!(rule:% = index, header:%; "{finding}"),
+            }
+        }
+    }
+}
+
+fn write(template: &Template, nonce: Option<Nonce>, value: &mut String) -> Result<()> {
+    let nonce = nonce.as_ref().map_or("", Nonce::as_str);
+    template
+        .write(nonce, &[], value)
+        .map_err(|error| legation::Error::other(error.to_string()))
+}
+
+/// The headers beside the policy.
+fn write_headers(rule: &Rule, is_secure: bool, response: &mut ResponseHeaders) -> Result<()> {
+    let headers = response.headers();
+    for name in &rule.removed {
+        headers.remove(name)?;
+    }
+    for sent in &rule.headers {
+        if sent.needs_tls() && !is_secure {
+            continue;
+        }
+        match rule.existing_headers {
+            ExistingHeaders::Replace => headers.set(&sent.name, &sent.value)?,
+            ExistingHeaders::Keep => {
+                headers.add_if_absent(&sent.name, &sent.value)?;
+            }
+        }
+    }
+    Ok(())
+}

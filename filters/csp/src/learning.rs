@@ -1,0 +1,217 @@
+//! Notes what pages use, and proposes a policy.
+//!
+//! Everything that was seen stands in one value that all workers share. It is written when
+//! something new is seen, which after the first visits of a site is seldom.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+
+use legation::http::Method;
+use legation::matcher::{self, Matcher};
+use legation::metrics::Tally;
+use legation::shared::{Json, SharedValue};
+use legation::{Configure, LocalReply, RequestHeaders, Result};
+use serde_json::json;
+
+use crate::config;
+use crate::html::{Seen, What};
+use crate::policy::{Directive, Keyword, Name, Policy};
+use crate::report::Report;
+
+/// A longer sample of a script tells no more.
+const LONGEST_SAMPLE: usize = 80;
+
+/// Something that a page uses: a directive, the source that allows it, the page and a sample.
+///
+/// As texts, which the shared value is made of.
+type Entry = [String; 4];
+
+/// What was seen.
+pub(crate) struct Learning {
+    path: Box<str>,
+    allow: Matcher,
+    max_entries: usize,
+    shared: SharedValue<Json<Vec<Entry>>>,
+    /// What this worker need not ask the others about again.
+    known: RefCell<HashSet<(String, String)>>,
+    /// What there was no room for.
+    dropped: Tally,
+}
+
+impl Learning {
+    pub(crate) fn new(config: config::Learning, scope: &str, host: &mut Configure) -> Self {
+        Self {
+            max_entries: config.max_entries(),
+            path: config.path.as_str().into(),
+            allow: config.allow,
+            shared: SharedValue::new(format!("csp.{scope}.learned")),
+            known: RefCell::default(),
+            dropped: Tally::new(host.counter("learned_dropped")),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(crate) fn flush(&self) {
+        self.dropped.flush();
+    }
+
+    /// Notes what a page holds.
+    pub(crate) fn note_page(&self, seen: &Seen, page: &str) {
+        for sighting in seen.sightings.iter().filter(|sighting| !sighting.nonced) {
+            let (source, sample) = match &sighting.what {
+                What::Hash(hash) => (format!("'{hash}'"), ""),
+                What::Source { expression, url } => (expression.to_string(), &**url),
+                // By its hash it would run wherever it stood: a person is to look at it.
+                What::Url(_) | What::Unreadable => continue,
+            };
+            self.note(&sighting.directive, source, page, sample);
+        }
+        self.dropped.add(seen.more.into());
+    }
+
+    /// Notes what a browser reports to be blocked.
+    pub(crate) fn note_report(&self, report: &Report) {
+        let Report {
+            directive,
+            blocked,
+            document,
+            sample,
+            ..
+        } = report;
+        if matches!(directive, Name::Unknown(_)) {
+            return;
+        }
+        let source = match blocked.as_str() {
+            "" => return,
+            "inline" => "'unsafe-inline'".to_owned(),
+            "eval" => "'unsafe-eval'".to_owned(),
+            "wasm-eval" => "'wasm-unsafe-eval'".to_owned(),
+            url => match (origin(url), origin(document)) {
+                (Some(theirs), Some(own)) if theirs == own => "'self'".to_owned(),
+                (Some(theirs), _) => theirs.to_owned(),
+                // `data`, or `data:`
+                (None, _) => format!("{}:", url.trim_end_matches(':')),
+            },
+        };
+        self.note(directive, source, document, sample);
+    }
+
+    /// Notes that pages use a source.
+    pub(crate) fn note(&self, directive: &Name, source: String, page: &str, sample: &str) {
+        let key = (directive.as_str().to_owned(), source);
+        let mut known = self.known.borrow_mut();
+        if known.contains(&key) {
+            return;
+        }
+        let mut is_full = false;
+        let updated = self.shared.update(|old| {
+            let Json(mut entries) = old.unwrap_or(Json(Vec::new()));
+            let is_it = |[directive, source, ..]: &Entry| *directive == key.0 && *source == key.1;
+            is_full = entries.len() >= self.max_entries;
+            if entries.iter().any(is_it) || is_full {
+                return None;
+            }
+            let end = sample.floor_char_boundary(LONGEST_SAMPLE);
+            let sample = sample.get(..end).unwrap_or_default().to_owned();
+            entries.push([key.0.clone(), key.1.clone(), page.to_owned(), sample]);
+            Some(Json(entries))
+        });
+        match updated {
+            Ok(_) if is_full => self.dropped.add(1),
+            Ok(_) => {}
+            Err(error) => {
+                self.dropped.add(1);
+                log::warn!(error:%; "what a page uses was not noted");
+                return;
+            }
+        }
+        if known.len() >= self.max_entries.saturating_mul(2) {
+            known.clear();
+        }
+        known.insert(key);
+    }
+
+    /// The proposal, for whom it is meant. Others are told that there is nothing.
+    pub(crate) fn answer(&self, request: &mut RequestHeaders) -> Result<LocalReply> {
+        let is_read =
+            matches!(request.method()?, Some(method) if method == Method::GET.as_str().as_bytes());
+        let is_allowed = self.allow.matches(&mut matcher::Request::new(request))?;
+        if !is_read || !is_allowed {
+            return Ok(LocalReply::new(404).details("csp_learning_denied"));
+        }
+        let entries = match self.shared.get() {
+            Ok(entries) => entries.map(|Json(entries)| entries).unwrap_or_default(),
+            Err(error) => {
+                log::error!(error:%; "what was learned cannot be read");
+                return Ok(LocalReply::new(500).details("csp_learning_unreadable"));
+            }
+        };
+        let seen: Vec<_> = entries
+            .iter()
+            .map(|[directive, source, page, sample]| {
+                json!({"directive": directive, "source": source, "page": page, "sample": sample})
+            })
+            .collect();
+        let body = json!({
+            "policy": proposal(&entries).to_string(),
+            "is_full": entries.len() >= self.max_entries,
+            "seen": seen,
+        });
+        Ok(LocalReply::new(200)
+            .header("content-type", "application/json")
+            .header("cache-control", "no-store")
+            .body(body.to_string())
+            .details("csp_learning"))
+    }
+}
+
+/// The policy that allows what was seen and nothing else.
+fn proposal(entries: &[Entry]) -> Policy {
+    // What no page can do without a directive of its own (`base-uri`, `form-action` and
+    // `frame-ancestors` do not fall back to `default-src`).
+    let mut directives: Vec<(Name, Vec<&str>)> = [
+        Name::DefaultSrc,
+        Name::BaseUri,
+        Name::FormAction,
+        Name::FrameAncestors,
+        Name::ObjectSrc,
+    ]
+    .map(|name| (name, Vec::new()))
+    .into();
+    for [directive, source, ..] in entries {
+        // It would allow what an attacker writes into a page as well.
+        if source == Keyword::UnsafeInline.as_str() {
+            continue;
+        }
+        let name = Name::parse(directive);
+        match directives.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, sources)) => sources.push(source),
+            None => directives.push((name, vec![source])),
+        }
+    }
+    let directives = directives.into_iter().filter_map(|(name, mut sources)| {
+        let is_hash = |source: &&str| source.starts_with("'sha");
+        let is_of_attributes = matches!(name, Name::ScriptSrcAttr | Name::StyleSrcAttr);
+        if is_of_attributes && sources.iter().any(is_hash) {
+            sources.push(Keyword::UnsafeHashes.as_str());
+        }
+        if sources.is_empty() {
+            sources.push(Keyword::None.as_str());
+        }
+        sources.sort_unstable();
+        sources.dedup();
+        Directive::new(name.as_str(), &sources).ok()
+    });
+    Policy::new(directives.collect()).unwrap_or_default()
+}
+
+/// `https://a.example:8443` of a URL of that host.
+fn origin(url: &str) -> Option<&str> {
+    let authority = url.find("://")?.saturating_add(3);
+    let rest = url.get(authority..)?;
+    let end = rest.find('/').unwrap_or(rest.len());
+    url.get(..authority.saturating_add(end))
+}
