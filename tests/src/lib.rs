@@ -76,6 +76,7 @@
 //!   whose key server can be made to fail.
 //! - [`idp`]: a real identity provider, for tokens as they come in life.
 //! - [`csp_evaluator`]: what Google's CSP Evaluator says of a policy.
+//! - [`limitador`]: a real rate limit service, and a real Redis behind it.
 //! - [`module`]: the modules that `cargo xtask build` makes. Tests do not build them; without them
 //!   they fail and say so.
 //!
@@ -94,6 +95,7 @@ mod envoy;
 mod headers;
 pub mod idp;
 pub mod jwt;
+pub mod limitador;
 mod log;
 mod message;
 mod npm;

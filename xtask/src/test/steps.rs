@@ -38,6 +38,13 @@ fn fmt(workspace: &Workspace, outcome: &mut Outcome) {
     let mut command = cargo::cargo(workspace.root());
     command.args(["fmt", "--all", "--check"]);
     outcome.check(cargo::run(&mut command).context("the format differs: run `cargo fmt --all`"));
+
+    // It has crates of its own, and so is no member of the workspace.
+    let limitador = workspace.root().join("tests").join("limitador");
+    let mut command = cargo::cargo(&limitador);
+    command.args(["fmt", "--all", "--check"]);
+    let format = cargo::run(&mut command);
+    outcome.check(format.context("the format differs: run `cargo fmt --all` in tests/limitador"));
 }
 
 fn clippy(workspace: &Workspace, outcome: &mut Outcome) -> Result<()> {
