@@ -15,7 +15,7 @@ fn mistakes_are_refused_each_at_its_place() -> Result<()> {
     {"when": {"path": {"prefix": "/c"}}, "policy": "script-src 'nonce-{nonce}'"},
     {"when": {"path": {"prefix": "/d"}}, "security_headers": {"x_frame_option": "DENY"}},
     {"when": {"path": {"prefix": "/e"}}, "security_headers": {"strict_transport_security": "max-age=1; preload"}},
-    {"when": {"path": {"prefix": "/f"}}, "nonce": {"elements": ["script"]}, "preset": "strict"}
+    {"when": {"path": {"prefix": "/f"}}, "disabled": true, "preset": "strict"}
   ]
 }"#;
     let refused = Envoy::start(&Config::with_filter(FILTER, config)?).expect_err("mistakes");
@@ -29,12 +29,28 @@ fn mistakes_are_refused_each_at_its_place() -> Result<()> {
             "rules[4].security_headers.strict_transport_security: ",
             "(line 7",
         ),
-        ("rules[5].nonce.elements", "(line 8"),
+        ("rules[5]: ", "(line 8"),
     ] {
         let found = errors
             .iter()
             .any(|error| error.contains(path) && error.contains(position));
         assert!(found, "{path} {position} in {errors:#?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_selector_that_trusts_everything_is_refused() -> Result<()> {
+    let config = json!({"rules": [{"preset": "strict", "nonce": {
+        "placeholder": "short",
+        "elements": ["script", "script:nth-child(2)", "script[data-ours=\"8f3b1c\"]", "[["]
+    }}]});
+    let refused = Envoy::start(&Config::with_filter(FILTER, config)?).expect_err("too wide");
+    let errors = refused.module_errors();
+    assert_eq!(errors.len(), 4, "{errors:#?}");
+    for at in ["placeholder", "elements[0]", "elements[1]", "elements[3]"] {
+        let path = format!("rules[0].nonce.{at}: ");
+        assert!(errors.iter().any(|error| error.contains(&path)), "{path} in {errors:#?}");
     }
     Ok(())
 }
