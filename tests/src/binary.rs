@@ -235,11 +235,11 @@ fn make_executable(_: &Path) -> Result<()> {
 }
 
 /// What a variable holds, where empty means unset.
-fn from_env(name: &str) -> Option<std::ffi::OsString> {
+pub(crate) fn from_env(name: &str) -> Option<std::ffi::OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-fn on_path(program: &str) -> Option<PathBuf> {
+pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
         .map(|folder| folder.join(program))

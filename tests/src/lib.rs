@@ -77,6 +77,7 @@
 //! - [`idp`]: a real identity provider, for tokens as they come in life.
 //! - [`csp_evaluator`]: what Google's CSP Evaluator says of a policy.
 //! - [`limitador`]: a real rate limit service, and a real Redis behind it.
+//! - [`browser`]: a real browser, for what only that decides: policies, cookies, a sign-in.
 //! - [`module`]: the modules that `cargo xtask build` makes. Tests do not build them; without them
 //!   they fail and say so.
 //!
@@ -86,6 +87,7 @@
 mod admin;
 mod binary;
 mod body;
+pub mod browser;
 mod check;
 mod client;
 mod config;
@@ -111,6 +113,7 @@ mod watched;
 
 pub use admin::Admin;
 pub use binary::{ENVOY_VERSION, OLDEST_ENVOY_VERSION, envoy_binary, envoy_version, fetch_envoy};
+pub use browser::Browser;
 pub use check::{Verdict, check_configuration};
 pub use client::Client;
 pub use config::{Config, read_yaml, wasm_filter};

@@ -1,7 +1,7 @@
 //! Child processes that end when this one does.
 
 use std::io;
-use std::process::{Child, Command};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
@@ -15,13 +15,43 @@ use std::thread;
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
+    kind: Kind,
+}
+
+/// What is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Alone,
+    WithChildren,
 }
 
 impl Process {
-    pub(crate) fn start(mut command: Command) -> io::Result<Self> {
+    pub(crate) fn start(command: Command) -> io::Result<Self> {
+        Self::start_as(Kind::Alone, command)
+    }
+
+    /// Starts one in a process group of its own: its children are killed with it. The
+    /// terminal's Ctrl-C does not reach that, so it has to end when its pipes do.
+    pub(crate) fn start_with_children(mut command: Command) -> io::Result<Self> {
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        Self::start_as(Kind::WithChildren, command)
+    }
+
+    fn start_as(kind: Kind, mut command: Command) -> io::Result<Self> {
         die_with_this_process(&mut command);
         let child = spawn_from_a_lasting_thread(command)?;
-        Ok(Self { child })
+        Ok(Self { child, kind })
+    }
+
+    /// Its ends of the three pipes, where the command asked for them; once.
+    pub(crate) fn pipes(&mut self) -> Option<(ChildStdin, ChildStdout, ChildStderr)> {
+        let child = &mut self.child;
+        Some((
+            child.stdin.take()?,
+            child.stdout.take()?,
+            child.stderr.take()?,
+        ))
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -36,10 +66,27 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        // Before the wait, which gives its number free for others.
+        if self.kind == Kind::WithChildren {
+            kill_group(&self.child);
+        }
         self.child.kill().ok();
         self.child.wait().ok();
     }
 }
+
+#[cfg(unix)]
+fn kill_group(leader: &Child) {
+    use rustix::process::{Pid, Signal, kill_process_group};
+
+    let id = i32::try_from(leader.id()).ok().and_then(Pid::from_raw);
+    if let Some(id) = id {
+        kill_process_group(id, Signal::KILL).ok();
+    }
+}
+
+#[cfg(not(unix))]
+fn kill_group(_: &Child) {}
 
 type Order = (Command, Sender<io::Result<Child>>);
 
