@@ -111,7 +111,7 @@ impl Policy {
         self.effective(name).and_then(Directive::sources)
     }
 
-    /// Whether a nonce is to be written into it.
+    /// Whether it has a place of this kind.
     pub fn has_slot(&self, slot: Slot) -> bool {
         let mut sources = self
             .directives

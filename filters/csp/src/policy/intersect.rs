@@ -39,6 +39,13 @@ pub fn intersect(a: &Policy, b: &Policy) -> Option<Policy> {
             both.push(Directive::of_sources(name.clone(), sources));
         }
     }
+    let reports = |policy: &Policy| {
+        let to = [Name::ReportUri, Name::ReportTo].map(|name| policy.get(&name).cloned());
+        to.iter().any(Option::is_some).then_some(to)
+    };
+    if reports(a).zip(reports(b)).is_some_and(|(a, b)| a != b) {
+        return None;
+    }
     let names = a
         .directives()
         .iter()

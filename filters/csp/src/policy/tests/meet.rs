@@ -110,8 +110,8 @@ fn directives_that_stand_alone_become_one() {
         ),
         (
             "report-to a; report-uri /a",
-            "report-to a",
-            "report-to a; report-uri /a",
+            "base-uri b",
+            "report-to a; report-uri /a; base-uri b",
         ),
         (
             "frame-ancestors 'self' a",
@@ -148,6 +148,9 @@ fn two_policies_stay_two_where_none_says_what_they_do() {
         ("connect-src https:", "connect-src wss:"),
         ("report-to a", "report-to b"),
         ("report-uri /a", "report-uri /b"),
+        // Whoever knows `report-to` would not report to `/a`.
+        ("report-uri /a", "report-to a"),
+        ("report-to a; report-uri /a", "report-to a"),
         (
             "sandbox allow-top-navigation",
             "sandbox allow-top-navigation-by-user-activation",
