@@ -21,7 +21,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     build::modules(&workspace, Which::All)?;
     let mut command = cargo::cargo(workspace.root());
     command.args(["test", "--profile", "soak"]);
-    for package in ["legation-tests", "legation-jose", "jwt-auth", "rate-limit"] {
+    for package in [
+        "legation-tests",
+        "legation-jose",
+        "csp",
+        "jwt-auth",
+        "rate-limit",
+    ] {
         command.args(["--package", package]);
     }
     command.args(["--test", "*", "--"]);
