@@ -109,6 +109,7 @@ const POLICIES: &[&str] = &[
     "script-src http://a.example",
     "default-src http://a.example https://b.example",
     "script-src 'nonce-short'",
+    "script-src 'nonce-abcdefg' 'nonce-abcdefgh'",
     "script-src 'nonce-not_base64!'; style-src 'nonce-a b'",
     "style-src 'nonce-abc'; img-src 'nonce-abc{}'",
     "script-src 'nonce-ABCDEFGHabcd0123+/=='; base-uri 'self'; object-src 'none'",
