@@ -8,7 +8,7 @@
 //!   would drop;
 //! - [`Policy::allows`] asks a policy about an attempt of a page;
 //! - [`lint()`] says what is wrong with one;
-//! - [`intersect`] makes one policy of two;
+//! - [`intersect()`] makes one policy of two;
 //! - [`Template`] writes one with the nonce of a response.
 //!
 //! ```

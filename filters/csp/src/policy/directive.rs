@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::fmt;
 
 use thiserror::Error;
@@ -158,9 +159,33 @@ impl Directive {
         name: Name,
         values: impl Iterator<Item = &'a str>,
     ) -> (Self, Vec<&'a str>) {
-        let mut directive = Self::empty(name);
-        let repeated = values.filter(|text| !directive.push(text)).collect();
-        (directive, repeated)
+        let mut repeated = Vec::new();
+        let value = if name.takes() == Takes::Sources {
+            let mut sources = Vec::new();
+            let mut known: HashSet<Source> = HashSet::new();
+            for text in values {
+                let source = Source::parse(text);
+                if known.insert(source.clone()) {
+                    sources.push(source);
+                } else {
+                    repeated.push(text);
+                }
+            }
+            Value::Sources(sources)
+        } else {
+            let mut tokens = Vec::new();
+            let mut known: HashSet<Box<str>> = HashSet::new();
+            for text in values {
+                let token = canonical(&name, text);
+                if known.insert(token.clone()) {
+                    tokens.push(token);
+                } else {
+                    repeated.push(text);
+                }
+            }
+            Value::Tokens(tokens)
+        };
+        (Self { name, value }, repeated)
     }
 
     pub(super) fn of_sources(name: Name, sources: Vec<Source>) -> Self {

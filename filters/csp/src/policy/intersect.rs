@@ -16,6 +16,9 @@ use super::{Policy, Value};
 /// `https://a.example`. It may be none where there is such a policy, and never is one that is
 /// not.
 ///
+/// Where one list would be longer than two are, and where lists are longer than anybody reads
+/// (1,024 sources, or 4,096 pairs of them), it is none too.
+///
 /// Where only one of them says whom to report to, that is also told of what the other blocks;
 /// where both do, and not the same, it is none.
 ///
@@ -28,6 +31,11 @@ use super::{Policy, Value};
 /// assert_eq!(both.to_string(), "default-src 'self' https://a.example; img-src 'self' https:");
 /// ```
 pub fn intersect(a: &Policy, b: &Policy) -> Option<Policy> {
+    let of_both = a.directives().iter().chain(b.directives());
+    let mut lists = of_both.filter_map(Directive::sources);
+    if lists.any(|list| list.len() > MOST_SOURCES) {
+        return None;
+    }
     let mut both = Policy::default();
     for name in FETCH {
         let directive = if *name == Name::WorkerSrc {
@@ -58,6 +66,9 @@ pub fn intersect(a: &Policy, b: &Policy) -> Option<Policy> {
     }
     Some(in_order(both, a, b))
 }
+
+/// The longest list that is looked at.
+const MOST_SOURCES: usize = 1024;
 
 /// Those that fall back to others, and only to what stands before them.
 const FETCH: &[Name] = &[

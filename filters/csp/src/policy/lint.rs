@@ -60,7 +60,6 @@ struct Report {
 }
 
 impl Report {
-    /// Says it, unless that was said.
     fn say(
         &mut self,
         (severity, kind): (Severity, Kind),
@@ -69,9 +68,7 @@ impl Report {
         message: impl Into<String>,
     ) {
         let finding = Finding::new(severity, kind, directive.as_str(), value, message);
-        if !self.findings.contains(&finding) {
-            self.findings.push(finding);
-        }
+        self.findings.push(finding);
     }
 }
 
@@ -79,8 +76,7 @@ impl Report {
 /// 6.7.1.1).
 fn effective(policy: &Policy, report: &mut Report) -> Policy {
     let mut effective = policy.clone();
-    let decides = OF_SCRIPTS.iter().filter_map(|name| policy.effective(name));
-    for (name, sources) in decides.filter_map(|it| Some((it.name(), it.sources()?))) {
+    for (name, sources) in policy.decisive(&OF_SCRIPTS) {
         let mut off: Vec<(&Source, &str)> = Vec::new();
         let mut others = sources.iter();
         if others.any(|source| source.is_nonce() || source.is_hash()) {

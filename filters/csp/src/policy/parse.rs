@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use super::directive::Directive;
 use super::finding::{Finding, Kind, Severity};
 use super::name::Name;
@@ -13,6 +15,8 @@ impl Policy {
     pub fn parse(text: &str) -> (Self, Vec<Finding>) {
         let mut policy = Self::default();
         let mut findings = Vec::new();
+        // What a server sends may be long: it is read in one go.
+        let mut names: HashSet<Name> = HashSet::new();
         for token in text.split(';') {
             let token = token.trim_matches(is_ascii_whitespace);
             let mut parts = token
@@ -33,7 +37,7 @@ impl Policy {
                 ));
                 continue;
             }
-            if policy.get(&name).is_some() {
+            if !names.insert(name.clone()) {
                 findings.push(Finding::new(
                     Severity::Syntax,
                     Kind::DuplicateDirective,

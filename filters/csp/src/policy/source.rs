@@ -87,7 +87,7 @@ keywords! {
     ReportSha512 = "'report-sha512'",
 }
 
-/// The hash function of a [`Hash`].
+/// The hash function of a [`Hash`](struct@Hash).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Algorithm {
     /// SHA-256

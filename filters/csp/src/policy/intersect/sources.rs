@@ -19,8 +19,15 @@ pub(super) fn covers(a: &Source, b: &Source) -> bool {
     matches!(common(a, b), Just(source) if source == *b)
 }
 
-/// The URLs that both lists let in.
+/// The most pairs that are looked at.
+const MOST_PAIRS: usize = 4096;
+
+/// The URLs that both lists let in. None where no list says it that is shorter than the two.
 pub(super) fn meet(a: &[&Source], b: &[&Source]) -> Option<Vec<Source>> {
+    if a.len().saturating_mul(b.len()) > MOST_PAIRS {
+        return None;
+    }
+    let most = a.len().saturating_add(b.len());
     let mut met: Vec<Source> = Vec::new();
     let mut unclear = Vec::new();
     let pairs = a.iter().flat_map(|a| b.iter().map(move |b| (*a, *b)));
@@ -32,6 +39,9 @@ pub(super) fn meet(a: &[&Source], b: &[&Source]) -> Option<Vec<Source>> {
                 if !met.iter().any(|known| covers(known, &source)) {
                     met.retain(|known| !covers(&source, known));
                     met.push(source);
+                    if met.len() > most {
+                        return None;
+                    }
                 }
             }
         }

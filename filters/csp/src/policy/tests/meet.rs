@@ -173,6 +173,21 @@ fn two_policies_stay_two_where_none_says_what_they_do() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn two_policies_stay_two_where_one_were_longer() {
+    let list = |sources: usize, text: fn(usize) -> String| {
+        let sources: Vec<String> = (0..sources).map(text).collect();
+        format!("img-src {}", sources.join(" "))
+    };
+    let hosts = |n| list(n, |i| format!("h{i}.example"));
+    let paths = |n| list(n, |i| format!("*/p{i}"));
+    assert_eq!(met(&hosts(5), &paths(5)), None);
+    assert_eq!(met(&hosts(65), &hosts(64)), None);
+    assert_eq!(met(&hosts(64), &hosts(63)), Some(hosts(63)));
+    assert_eq!(met(&hosts(1024), &hosts(1024)), Some(hosts(1024)));
+    assert_eq!(met(&hosts(1025), "font-src a"), None);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn sources_meet_in_what_both_let_in() {
     for (a, b, both) in [
         ("*", "https:", "https:"),

@@ -179,6 +179,20 @@ fn other_directives_keep_their_tokens() {
     assert_eq!(read.directives()[5].name(), &Name::Unknown("x-y".into()));
 }
 
+/// In the time of one look at each value: by comparing each with each, it would take minutes.
+#[wasm_bindgen_test(unsupported = test)]
+fn a_long_policy_is_read_in_one_go() {
+    let numbered = |text: &str| {
+        (0..100_000)
+            .map(|i| format!("{text}{i}"))
+            .collect::<Vec<_>>()
+    };
+    let (values, names) = (numbered("h").join(" "), numbered("n").join(";"));
+    let read = policy(&format!("img-src {values};{names};report-uri {values}"));
+    assert_eq!(read.directives().len(), 100_002);
+    assert_eq!(read.directives()[0].values().len(), 100_000);
+}
+
 #[wasm_bindgen_test(unsupported = test)]
 fn a_header_holds_several_policies() {
     let (list, _) = PolicyList::parse("default-src 'self', ,;, script-src a; img-src b,");
