@@ -91,47 +91,49 @@ impl Actions {
         self.lone_header.as_ref()
     }
 
-    /// The descriptors of a request. Nothing is asked for that no action names, and no
-    /// attribute twice.
+    /// Makes the descriptors of a request in `out`, which has none. Nothing is asked for
+    /// that no action names, and no attribute twice.
     ///
     /// Where servers may read its path in other ways, those that it has then are found
     /// too: `/login;x` would go round a limit of `/login`.
     pub(crate) fn descriptors<V: ValueSource>(
         &self,
         request: &mut matcher::Request<'_, V>,
-    ) -> Result<Descriptors, V::Error> {
+        out: &mut Descriptors,
+    ) -> Result<(), V::Error> {
         let mut maker = Maker {
             facts: Facts::default(),
             client: Client::Unknown,
             trusted_hops: self.trusted_hops,
             text: Vec::new(),
         };
-        let mut found = Descriptors {
-            first: self.of_reading(&mut maker, request)?,
-            others: Vec::new(),
-        };
+        self.make_all(&mut maker, request, &mut out.first)?;
         for reading in request.other_readings()? {
             request.read_path_as(reading);
-            let list = self.of_reading(&mut maker, request)?;
-            if list != found.first && !found.others.contains(&list) {
-                found.others.push(list);
+            let mut list = List::new();
+            self.make_all(&mut maker, request, &mut list)?;
+            if list != out.first && !out.others.contains(&list) {
+                out.others.push(list);
             }
         }
-        Ok(found)
+        Ok(())
     }
 
-    fn of_reading<V: ValueSource>(
+    /// Makes those by one way to read the path.
+    fn make_all<V: ValueSource>(
         &self,
         maker: &mut Maker,
         request: &mut matcher::Request<'_, V>,
-    ) -> Result<List, V::Error> {
-        let mut list = List::new();
+        out: &mut List,
+    ) -> Result<(), V::Error> {
         for rate_limit in &self.rules {
-            if rate_limit.matcher.matches(request)? {
-                list.extend(maker.descriptor(rate_limit, request)?);
+            if rate_limit.matcher.matches(request)?
+                && let Some(descriptor) = maker.descriptor(rate_limit, request)?
+            {
+                out.push(descriptor);
             }
         }
-        Ok(list)
+        Ok(())
     }
 }
 

@@ -7,11 +7,18 @@ use crate::counts::Counts;
 use crate::headers::OfPolicy;
 use crate::ledger::{Account, Ledger, Outcome};
 use crate::now::Now;
-use crate::policies::{Kind, Met, Policies, Policy};
+use crate::policies::{Kind, Meeting, Met, Policies, Policy};
 
 /// What is held while a request lasts: the places it takes under limits of how many
 /// there are at a time.
-pub(crate) type Places = SmallVec<[Met; 1]>;
+pub(crate) type Places = SmallVec<[Place; 1]>;
+
+/// A place under such a limit.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) policy: usize,
+    pub(crate) key: SmallVec<[u8; 96]>,
+}
 
 /// What was found out about a request.
 #[derive(Debug, Default)]
@@ -35,7 +42,7 @@ pub(crate) struct Beyond {
 
 impl Judged {
     /// Notes a limit that the request is beyond.
-    fn note(&mut self, met: &Met, policy: &Policy, retry_after: u64) {
+    fn note(&mut self, met: Met<'_>, policy: &Policy, retry_after: u64) {
         if policy.is_shadow {
             self.shadowed = true;
         } else {
@@ -50,7 +57,7 @@ impl Judged {
 /// Asks all policies that a request meets, one after another until one of them denies
 /// it. Those that are only watched deny nothing.
 pub(crate) fn judge(
-    met: SmallVec<[Met; 2]>,
+    meeting: &Meeting,
     policies: &Policies,
     ledger: &Ledger,
     counts: &Counts,
@@ -59,8 +66,8 @@ pub(crate) fn judge(
 ) -> Result<Judged> {
     let mut judged = Judged::default();
     // Under which key the client is told of what it has left.
-    let mut told: Option<Met> = None;
-    for met in met {
+    let mut told: Option<&[u8]> = None;
+    for met in meeting.iter() {
         let Some(policy) = policies.get(met.policy) else {
             continue;
         };
@@ -68,18 +75,21 @@ pub(crate) fn judge(
         let outcome = match &policy.kind {
             Kind::Rate(limits) => {
                 let account = Account {
-                    key: &met.key,
+                    key: met.key,
                     policy: met.policy,
                     limits,
                 };
                 ledger.take(account, met.hits, now, displaced)?
             }
-            Kind::Concurrency(most) => ledger.enter(met.policy, &met.key, *most, now, displaced)?,
+            Kind::Concurrency(most) => ledger.enter(met.policy, met.key, *most, now, displaced)?,
         };
         let report = match outcome {
             Outcome::Admitted(report) => {
                 if matches!(policy.kind, Kind::Concurrency(_)) {
-                    places.push(met.clone());
+                    places.push(Place {
+                        policy: met.policy,
+                        key: met.key.into(),
+                    });
                 }
                 Some(report)
             }
@@ -88,18 +98,18 @@ pub(crate) fn judge(
                 report,
             } => {
                 counts.limited_by(met.policy);
-                judged.note(&met, policy, retry_after);
+                judged.note(met, policy, retry_after);
                 Some(report)
             }
             // Who cannot be counted is refused, as whoever is beyond the limit.
             Outcome::Contended => {
                 counts.contended.add(1);
-                judged.note(&met, policy, 0);
+                judged.note(met, policy, 0);
                 None
             }
         };
         // What is taken twice in one request is told as it is after the second time.
-        let is_told = || told.as_ref().is_none_or(|told| told.key == met.key);
+        let is_told = || told.is_none_or(|told| told == met.key);
         if let Some(report) = report.filter(|_| !policy.is_shadow)
             && (judged.beyond.is_some() || is_told())
         {
@@ -107,7 +117,7 @@ pub(crate) fn judge(
                 policy: met.policy,
                 report,
             });
-            told = Some(met);
+            told = Some(met.key);
         }
         if judged.beyond.is_some() {
             break;

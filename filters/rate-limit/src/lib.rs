@@ -11,6 +11,8 @@ mod headers;
 mod judge;
 mod ledger;
 mod limit;
+mod limiter;
+mod local;
 mod now;
 mod policies;
 mod refusal;
@@ -18,6 +20,7 @@ mod service;
 mod slots;
 
 pub use filter::{RateLimit, Stream};
+pub use local::{LocalConfig, LocalRateLimit};
 
 #[cfg(feature = "module")]
 legation::register!(RateLimit);

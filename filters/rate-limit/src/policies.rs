@@ -19,15 +19,12 @@ const DEFAULT: &str = "default";
 /// Said of the only limit whose numbers, each in its range, are out of range together.
 const TOO_SLOW: &str = "the token bucket would take more than 200 years to fill";
 
-/// A key under which something is written down.
-pub(crate) type Key = SmallVec<[u8; 96]>;
-
 /// The policies of a configuration.
 #[derive(Debug)]
 pub(crate) struct Policies {
     list: Box<[Policy]>,
     /// Those for certain values, by the entries as they stand in a key.
-    exact: HashMap<Key, usize>,
+    exact: HashMap<Box<[u8]>, usize>,
     /// Those for any values, in the order they are written.
     wild: Box<[usize]>,
     /// The one for requests that meet none of the others, or for all.
@@ -67,13 +64,68 @@ pub(crate) enum Kind {
     Concurrency(u32),
 }
 
-/// A policy that a request meets, and the key that it is written down under.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Met {
+/// What a request meets, in the order it is asked.
+#[derive(Debug, Default)]
+pub(crate) struct Meeting {
+    met: SmallVec<[Span; 2]>,
+    /// The keys, one behind the other: none is moved, nor in memory of its own.
+    keys: Vec<u8>,
+}
+
+/// A policy that a request meets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Met<'a> {
     pub(crate) policy: usize,
-    pub(crate) key: Key,
+    /// What it is written down under.
+    pub(crate) key: &'a [u8],
     /// What the request counts for.
     pub(crate) hits: u32,
+}
+
+#[derive(Debug)]
+struct Span {
+    policy: usize,
+    hits: u32,
+    from: usize,
+    to: usize,
+}
+
+impl Meeting {
+    /// Of nobody, with this memory for the keys.
+    pub(crate) fn with_memory(mut keys: Vec<u8>) -> Self {
+        keys.clear();
+        let met = SmallVec::new();
+        Self { met, keys }
+    }
+
+    /// The memory, to be used again.
+    pub(crate) fn into_memory(self) -> Vec<u8> {
+        self.keys
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Met<'_>> {
+        self.met.iter().map(|span| self.met(span))
+    }
+
+    fn met(&self, span: &Span) -> Met<'_> {
+        Met {
+            policy: span.policy,
+            key: self.keys.get(span.from..span.to).unwrap_or_default(),
+            hits: span.hits,
+        }
+    }
+
+    /// Forgets the last, whose key is the last too, where it is one of the first so many.
+    fn forget_last_if_among(&mut self, first: usize) {
+        let Some(last) = self.met.last() else {
+            return;
+        };
+        let mut others = self.met.iter().take(first);
+        if others.any(|other| self.met(other) == self.met(last)) {
+            self.keys.truncate(last.from);
+            self.met.pop();
+        }
+    }
 }
 
 impl Policies {
@@ -196,7 +248,9 @@ impl Policies {
         let exact = exact.map(|(number, policy)| {
             let entries = policy.pattern.iter();
             let entries = entries.map(|entry| (&*entry.key, entry.value.as_deref().unwrap_or(b"")));
-            (written(entries), number)
+            let mut key = Vec::new();
+            write_all(entries, &mut key);
+            (key.into(), number)
         });
         let exact = exact.collect();
         let number = list.len();
@@ -226,46 +280,47 @@ impl Policies {
         self.get(number).map(Policy::limits)
     }
 
-    /// What a request meets, in the order it is asked: with its descriptors by each way to
-    /// read its path, whatever it would meet by any of them. `scope` is what tells its
-    /// keys from those of others besides.
+    /// Adds what a request meets to `meeting`, which is empty: with its descriptors by each
+    /// way to read its path, whatever it would meet by any of them. `scope` is what tells
+    /// its keys from those of others besides.
     pub(crate) fn meet<'a>(
         &self,
         readings: impl IntoIterator<Item = &'a [Descriptor]>,
         scope: &[u8],
-    ) -> SmallVec<[Met; 2]> {
-        let mut met = SmallVec::<[Met; 2]>::new();
+        meeting: &mut Meeting,
+    ) {
         let mut meets_default = false;
         for descriptors in readings {
-            let meets_any = self.meet_by(descriptors, scope, &mut met);
+            let meets_any = self.meet_by(descriptors, scope, meeting);
             meets_default |= self.always_consume_default || !meets_any;
         }
-        if met.len() > 1 {
-            let kind = |met: &Met| self.get(met.policy).map(|policy| &policy.kind);
-            met.sort_by(|one, other| by_rate(kind(one), kind(other)));
+        if meeting.met.len() > 1 {
+            let kind = |met: &Span| self.get(met.policy).map(|policy| &policy.kind);
+            let by_rate = |one: &Span, other: &Span| by_rate(kind(one), kind(other));
+            meeting.met.sort_by(by_rate);
         }
         if let Some(default) = self.default
             && meets_default
         {
+            let from = meeting.keys.len();
+            begin(scope, &mut meeting.keys);
             // What a descriptor counts for is its own, as in Envoy.
-            met.push(self.met(default, 1, scope, &[]));
+            self.add(default, 1, from, meeting);
         }
-        met
     }
 
     /// Adds what is met by one way to read a path, but for what was met by another. Whether
     /// anything is.
-    fn meet_by(
-        &self,
-        descriptors: &[Descriptor],
-        scope: &[u8],
-        met: &mut SmallVec<[Met; 2]>,
-    ) -> bool {
-        let (by_others, mut meets_any) = (met.len(), false);
+    fn meet_by(&self, descriptors: &[Descriptor], scope: &[u8], meeting: &mut Meeting) -> bool {
+        let (by_others, mut meets_any) = (meeting.met.len(), false);
         for descriptor in descriptors {
+            let from = meeting.keys.len();
+            let entries_from = begin(scope, &mut meeting.keys);
             let entries = descriptor.entries.iter();
-            let entries = written(entries.map(|entry| (&*entry.key, &*entry.value)));
-            let exact = self.exact.get(&entries).copied();
+            let entries = entries.map(|entry| (&*entry.key, &*entry.value));
+            write_all(entries, &mut meeting.keys);
+            let entries = meeting.keys.get(entries_from..).unwrap_or_default();
+            let exact = self.exact.get(entries).copied();
             let wild = || {
                 let mut wild = self.wild.iter().copied();
                 wild.find(|number| {
@@ -273,24 +328,32 @@ impl Policies {
                     policy.is_some_and(|policy| policy.takes(&descriptor.entries))
                 })
             };
-            if let Some(number) = exact.or_else(wild) {
-                meets_any = true;
-                let one = self.met(number, descriptor.hits, scope, &entries);
-                if !met.iter().take(by_others).any(|other| *other == one) {
-                    met.push(one);
+            match exact.or_else(wild) {
+                Some(number) => {
+                    meets_any = true;
+                    self.add(number, descriptor.hits, from, meeting);
+                    meeting.forget_last_if_among(by_others);
                 }
+                None => meeting.keys.truncate(from),
             }
         }
         meets_any
     }
 
-    fn met(&self, policy: usize, hits: u32, scope: &[u8], entries: &[u8]) -> Met {
+    /// Adds a policy, whose key begins at `from` and is the last.
+    fn add(&self, policy: usize, hits: u32, from: usize, meeting: &mut Meeting) {
         let identity = self.get(policy).map_or(0, |policy| policy.identity);
-        let mut key = Key::new();
-        key.extend_from_slice(&identity.to_le_bytes());
-        write(scope, &mut key);
-        key.extend_from_slice(entries);
-        Met { policy, key, hits }
+        let key = meeting.keys.get_mut(from..).unwrap_or_default();
+        if let Some(place) = key.first_chunk_mut() {
+            *place = identity.to_le_bytes();
+        }
+        let to = meeting.keys.len();
+        meeting.met.push(Span {
+            policy,
+            hits,
+            from,
+            to,
+        });
     }
 }
 
@@ -307,19 +370,24 @@ fn by_rate(one: Option<&Kind>, other: Option<&Kind>) -> Ordering {
     }
 }
 
-/// Entries as they stand in a key: no two lists of them in the same way.
-fn written<'a>(entries: impl Iterator<Item = (&'a str, &'a [u8])>) -> Key {
-    let mut key = Key::new();
-    for (name, value) in entries {
-        write(name.as_bytes(), &mut key);
-        write(value, &mut key);
-    }
-    key
+/// Begins a key: room for the identity of a policy, and the scope. Says where entries go.
+fn begin(scope: &[u8], keys: &mut Vec<u8>) -> usize {
+    keys.extend_from_slice(&[0; 8]);
+    write(scope, keys);
+    keys.len()
 }
 
-fn write(part: &[u8], key: &mut Key) {
-    key.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes());
-    key.extend_from_slice(part);
+/// Entries as they stand in a key: no two lists of them in the same way.
+fn write_all<'a>(entries: impl Iterator<Item = (&'a str, &'a [u8])>, keys: &mut Vec<u8>) {
+    for (name, value) in entries {
+        write(name.as_bytes(), keys);
+        write(value, keys);
+    }
+}
+
+fn write(part: &[u8], keys: &mut Vec<u8>) {
+    keys.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes());
+    keys.extend_from_slice(part);
 }
 
 #[cfg(test)]

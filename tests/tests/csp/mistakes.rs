@@ -50,7 +50,10 @@ fn a_selector_that_trusts_everything_is_refused() -> Result<()> {
     assert_eq!(errors.len(), 4, "{errors:#?}");
     for at in ["placeholder", "elements[0]", "elements[1]", "elements[3]"] {
         let path = format!("rules[0].nonce.{at}: ");
-        assert!(errors.iter().any(|error| error.contains(&path)), "{path} in {errors:#?}");
+        assert!(
+            errors.iter().any(|error| error.contains(&path)),
+            "{path} in {errors:#?}"
+        );
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ mod agreement;
 mod exact;
 mod flood;
 mod keys;
+mod local;
 mod observed;
 mod paths;
 mod recipes;
@@ -15,6 +16,8 @@ use legation_tests::wasm_filter;
 use serde_json::{Value, json};
 
 const FILTER: &str = "rate-limit";
+/// The module for limits of one Envoy of which only refusals tell.
+const LOCAL: &str = "rate-limit-local";
 
 /// Envoy's own filter, as an entry of `http_filters`. Unlike ours it is switched off unless told otherwise.
 fn native(configuration: &Value) -> Value {

@@ -12,14 +12,27 @@ const LIMIT: u32 = 4_000_000_000;
 const MANY: usize = 10_000;
 
 pub(super) fn cases() -> Vec<Case> {
-    let case = |name, what, keys, filter, peer| Case {
+    [one_key(), many_keys()].concat()
+}
+
+fn case(
+    name: &'static str,
+    what: &'static str,
+    keys: usize,
+    filter: Filter,
+    peer: Option<&'static str>,
+) -> Case {
+    Case {
         name,
         what,
         keys,
         filters: vec![filter],
         peer,
         ..Case::default()
-    };
+    }
+}
+
+fn one_key() -> Vec<Case> {
     vec![
         case(
             "floor-key",
@@ -39,16 +52,42 @@ pub(super) fn cases() -> Vec<Case> {
             "rate-limit-lease",
             "rate-limit, tokens taken ten at a time, one key",
             1,
-            own_filter(Some(10)),
+            own_filter("rate-limit", Some(10)),
             Some("floor-key"),
         ),
         case(
             "rate-limit-strict",
             "rate-limit, each token taken from what all workers share, one key",
             1,
-            own_filter(None),
+            own_filter("rate-limit", None),
             Some("floor-key"),
         ),
+        case(
+            "floor-rate-limit-lease",
+            "hand-written Wasm that takes tokens ten at a time and checks nothing, one key",
+            1,
+            wasm(Module::Text("floor-lease")),
+            Some("floor-key"),
+        ),
+        case(
+            "rate-limit-local-lease",
+            "rate-limit's module for local limits, tokens taken ten at a time, one key",
+            1,
+            own_filter("rate-limit-local", Some(10)),
+            Some("floor-key"),
+        ),
+        case(
+            "rate-limit-local-strict",
+            "rate-limit's module for local limits, each token taken from what all workers share, one key",
+            1,
+            own_filter("rate-limit-local", None),
+            Some("floor-key"),
+        ),
+    ]
+}
+
+fn many_keys() -> Vec<Case> {
+    vec![
         case(
             "floor-key-many",
             "hand-written Wasm that only reads the key, 10,000 keys",
@@ -67,14 +106,28 @@ pub(super) fn cases() -> Vec<Case> {
             "rate-limit-lease-many",
             "rate-limit, tokens taken ten at a time, 10,000 keys",
             MANY,
-            own_filter(Some(10)),
+            own_filter("rate-limit", Some(10)),
             Some("floor-key-many"),
         ),
         case(
             "rate-limit-strict-many",
             "rate-limit, each token taken from what all workers share, 10,000 keys",
             MANY,
-            own_filter(None),
+            own_filter("rate-limit", None),
+            Some("floor-key-many"),
+        ),
+        case(
+            "rate-limit-local-lease-many",
+            "rate-limit's module for local limits, tokens taken ten at a time, 10,000 keys",
+            MANY,
+            own_filter("rate-limit-local", Some(10)),
+            Some("floor-key-many"),
+        ),
+        case(
+            "rate-limit-local-strict-many",
+            "rate-limit's module for local limits, each token taken from what all workers share, 10,000 keys",
+            MANY,
+            own_filter("rate-limit-local", None),
             Some("floor-key-many"),
         ),
     ]
@@ -104,10 +157,10 @@ fn native_filter() -> Filter {
     )
 }
 
-fn own_filter(lease: Option<u32>) -> Filter {
+fn own_filter(module: &'static str, lease: Option<u32>) -> Filter {
     let mut config = config();
     if let Some(size) = lease {
         config["lease"] = json!({ "size": size, "max_age": "1s" });
     }
-    wasm(Module::Built("rate-limit")).configured(config)
+    wasm(Module::Built(module)).configured(config)
 }

@@ -102,7 +102,8 @@ fn actions(rate_limits: &str, hops: u32) -> Actions {
 }
 
 fn made(actions: &Actions, request: &mut Fake) -> Vec<Descriptor> {
-    let Ok(descriptors) = actions.descriptors(&mut matcher::Request::new(request));
+    let mut descriptors = Descriptors::default();
+    let Ok(()) = actions.descriptors(&mut matcher::Request::new(request), &mut descriptors);
     descriptors.all().into_iter().cloned().collect()
 }
 
@@ -374,7 +375,8 @@ fn a_cookie_gives_its_first_value() {
 /// What each way to read the path gives.
 fn readings(actions: &Actions, path: &str) -> Vec<Vec<String>> {
     let mut request = Fake::new(path);
-    let Ok(descriptors) = actions.descriptors(&mut matcher::Request::new(&mut request));
+    let mut descriptors = Descriptors::default();
+    let Ok(()) = actions.descriptors(&mut matcher::Request::new(&mut request), &mut descriptors);
     let value = |one: &Descriptor| one.entries[0].value.escape_ascii().to_string();
     let readings = descriptors.readings();
     readings

@@ -6,14 +6,14 @@ use std::fmt::Write as _;
 use anyhow::{Context, Result, bail, ensure};
 use legation_tests::{
     Client, Config, ENVOY_VERSION, Envoy, Received, Reply, Request, UPSTREAM_CLUSTER, Upstream,
-    envoy_binary, envoy_version,
+    envoy_binary, envoy_version, wasm_filter,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::outcome::{Outcome, Seen};
 use super::read;
-use crate::{native, native_as_it_is, ours, to_ours};
+use crate::{FILTER, LOCAL, native, native_as_it_is, ours, to_ours};
 
 /// What a request header begins with that the upstream answers with.
 const ANSWER: &str = "answer-";
@@ -120,10 +120,7 @@ pub(super) fn run(table: &str) -> Result<()> {
         let mut configuration = case.configuration.clone();
         // No two of them share a bucket.
         configuration["stat_prefix"] = format!("{table}_{at}").into();
-        let chain = |filter: Value| {
-            let before = case.before.iter().cloned();
-            before.chain([filter]).collect::<Vec<_>>()
-        };
+        let chain = |filter| case.chain(filter);
         config = config.add_chain(
             &format!("ours-{at}"),
             &chain(ours(&to_ours(&configuration))),
@@ -136,12 +133,7 @@ pub(super) fn run(table: &str) -> Result<()> {
             config = config.add_chain(&format!("native-{at}"), &chain(native));
         }
     }
-    let config = config
-        // Else all requests come from this machine.
-        .hcm(&json!({"xff_num_trusted_hops": 1}))
-        .edit(|root| root["node"] = json!({"id": "test", "cluster": "edge"}))
-        .endpoint(UPSTREAM_CLUSTER, upstream.address());
-    let envoy = Envoy::start(&config)?;
+    let envoy = Envoy::start(&around(config, &upstream))?;
 
     let mut wrong = String::new();
     for (at, case) in cases.iter().enumerate() {
@@ -162,7 +154,87 @@ pub(super) fn run(table: &str) -> Result<()> {
     Ok(())
 }
 
+/// Runs all cases through the filter and through its module for limits of this Envoy alone, and tells
+/// each that the two do not answer alike. How many requests passed, and how many did not. With `most`,
+/// the descriptors have so many tokens, and each request comes so many times more: the client is not told
+/// which limit it has met, but refused by it.
+pub(super) fn run_local(table: &str, most: Option<u32>) -> Result<(usize, usize)> {
+    let cases: Vec<Case> = read(table)?;
+    let upstream = Upstream::answering(answer)?;
+    let mut config = Config::plain()?;
+    for (at, case) in cases.iter().enumerate() {
+        let mut configuration = to_ours(&case.configuration);
+        // Which that module has not.
+        let fields = configuration.as_object_mut().context("an object")?;
+        fields.remove("enable_x_ratelimit_headers");
+        if let Some(most) = most {
+            shrink(&mut configuration, most);
+        }
+        for (name, filter) in [("ours", FILTER), ("local", LOCAL)] {
+            configuration["stat_prefix"] = format!("{name}_{table}_{at}").into();
+            let filter = wasm_filter(filter, configuration.clone());
+            config = config.add_chain(&format!("{name}-{at}"), &case.chain(filter));
+        }
+    }
+    let envoy = Envoy::start(&around(config, &upstream))?;
+
+    let (mut wrong, mut passed, mut denied) = (String::new(), 0, 0);
+    for (at, case) in cases.iter().enumerate() {
+        let mut ours = Side::of("ours", at, &envoy, &upstream)?;
+        let mut local = Side::of("local", at, &envoy, &upstream)?;
+        let steps = case.requests.iter();
+        let again = most.unwrap_or(0);
+        let steps = steps.flat_map(|step| (0..step.times + again).map(move |_| step));
+        for (count, step) in (1..).zip(steps) {
+            let (ours, local) = (ours.send(step, count)?, local.send(step, count)?);
+            match ours.received {
+                Some(_) => passed += 1,
+                None => denied += 1,
+            }
+            if ours.answer(false) != local.answer(false) || ours.request() != local.request() {
+                let (name, ours, local) = (&case.name, ours.answer(false), local.answer(false));
+                writeln!(
+                    wrong,
+                    "── {name}, request {count}: {FILTER} answers\n{ours}\nand {LOCAL}\n{local}"
+                )?;
+                break;
+            }
+        }
+    }
+    ensure!(
+        wrong.is_empty(),
+        "{wrong}\n{}",
+        envoy.module_log().join("\n")
+    );
+    Ok((passed, denied))
+}
+
+/// Gives the buckets of descriptors so many tokens.
+fn shrink(configuration: &mut Value, most: u32) {
+    let list = configuration.get_mut("descriptors");
+    for descriptor in list.and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(bucket) = descriptor.get_mut("token_bucket") {
+            bucket["max_tokens"] = most.into();
+        }
+    }
+}
+
+/// The Envoy around the chains.
+fn around(config: Config, upstream: &Upstream) -> Config {
+    config
+        // Else all requests come from this machine.
+        .hcm(&json!({"xff_num_trusted_hops": 1}))
+        .edit(|root| root["node"] = json!({"id": "test", "cluster": "edge"}))
+        .endpoint(UPSTREAM_CLUSTER, upstream.address())
+}
+
 impl Case {
+    /// A filter, behind what stands before it.
+    fn chain(&self, filter: Value) -> Vec<Value> {
+        let before = self.before.iter().cloned();
+        before.chain([filter]).collect()
+    }
+
     /// To its first mistake: what comes after it follows from it.
     fn run(&self, mut here: Side<'_>, mut native: Option<Side<'_>>) -> Result<()> {
         let mut count = 0;

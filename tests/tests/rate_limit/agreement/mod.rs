@@ -52,3 +52,14 @@ fn what_a_request_is_counted_under() -> Result<()> {
 fn how_much_a_request_counts() -> Result<()> {
     case::run("costs")
 }
+
+#[test]
+fn the_module_for_limits_of_this_envoy_answers_alike() -> Result<()> {
+    for table in TABLES {
+        // Of which no request is refused as it is written.
+        let most = (*table == "actions").then_some(2);
+        let (passed, denied) = case::run_local(table, most).context(*table)?;
+        assert!(passed >= 10 && denied >= 5, "{table}: {passed}, {denied}");
+    }
+    Ok(())
+}
