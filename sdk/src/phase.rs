@@ -208,7 +208,7 @@ impl RequestHeaders {
         self.headers.keep()
     }
 
-    pub(crate) fn into_copy(mut self) -> Option<HeaderList> {
+    pub(crate) fn take_copy(&mut self) -> Option<HeaderList> {
         self.headers.take_copy()
     }
 

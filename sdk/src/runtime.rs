@@ -564,7 +564,7 @@ fn callback<F: HttpFilter>(
         Kind::RequestHeaders => {
             let mut headers = RequestHeaders::new(end);
             let flow = at_once(filter.on_request_headers(stream, &mut headers));
-            copy = kept::<F>(headers);
+            copy = kept::<F>(&mut headers);
             flow
         }
         Kind::RequestBody => {
@@ -589,9 +589,9 @@ fn callback<F: HttpFilter>(
 
 /// The copy of the request's headers, where a later callback may want it.
 #[inline]
-fn kept<F: HttpFilter>(request: RequestHeaders) -> Option<HeaderList> {
+fn kept<F: HttpFilter>(request: &mut RequestHeaders) -> Option<HeaderList> {
     if Runtime::<F>::KEEPS_HEADERS {
-        request.into_copy()
+        request.take_copy()
     } else {
         None
     }

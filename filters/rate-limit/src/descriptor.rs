@@ -21,7 +21,7 @@ use facts::Facts;
 const MAX_HITS: u32 = 1_000_000_000;
 
 /// What a request is counted under.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Descriptor {
     pub(crate) entries: SmallVec<[Entry; 2]>,
     /// How much the request counts.
@@ -127,10 +127,17 @@ impl Actions {
         out: &mut List,
     ) -> Result<(), V::Error> {
         for rate_limit in &self.rules {
-            if rate_limit.matcher.matches(request)?
-                && let Some(descriptor) = maker.descriptor(rate_limit, request)?
-            {
-                out.push(descriptor);
+            if !rate_limit.matcher.matches(request)? {
+                continue;
+            }
+            // Made where it stays.
+            out.push(Descriptor::default());
+            let is_made = match out.last_mut() {
+                Some(descriptor) => maker.make(rate_limit, request, descriptor)?,
+                None => false,
+            };
+            if !is_made {
+                out.pop();
             }
         }
         Ok(())
@@ -183,15 +190,16 @@ enum Client {
 type Value = SmallVec<[u8; 24]>;
 
 impl Maker {
-    fn descriptor<V: ValueSource>(
+    /// Makes a descriptor, which has no entries yet. Whether there is one.
+    fn make<V: ValueSource>(
         &mut self,
         rate_limit: &RateLimit,
         request: &mut matcher::Request<'_, V>,
-    ) -> Result<Option<Descriptor>, V::Error> {
-        let mut entries = SmallVec::new();
+        out: &mut Descriptor,
+    ) -> Result<bool, V::Error> {
         for action in &rate_limit.actions {
             if !self.applies(&action.from, request)? {
-                return Ok(None);
+                return Ok(false);
             }
             let value = self.value(&action.from, request)?;
             let default = || {
@@ -204,26 +212,23 @@ impl Maker {
                     && !matches!(action.from, Origin::Header(_) | Origin::QueryParameter(_))
             };
             match value.filter(|value| !is_none(value)).or_else(default) {
-                Some(value) => entries.push(Entry {
+                Some(value) => out.entries.push(Entry {
                     key: Rc::clone(&action.key),
                     value,
                 }),
                 None if action.skip_if_absent => {}
-                None => return Ok(None),
+                None => return Ok(false),
             }
         }
-        if entries.is_empty() {
-            return Ok(None);
+        if out.entries.is_empty() {
+            return Ok(false);
         }
-        let hits = match &rate_limit.hits_addend.0 {
+        out.hits = match &rate_limit.hits_addend.0 {
             None => 1,
             Some(addend) => self.hits(addend, request)?,
         };
-        Ok(Some(Descriptor {
-            entries,
-            hits,
-            limit: rate_limit.limit.0,
-        }))
+        out.limit = rate_limit.limit.0;
+        Ok(true)
     }
 
     /// Where a format gives no number it is one. Envoy has no descriptor then, so that

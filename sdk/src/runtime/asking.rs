@@ -31,7 +31,7 @@ impl<F: HttpFilter> Runtime<F> {
         let Some(flow) = flow else {
             return Err(Some(Box::new(request)));
         };
-        if let Some(copy) = kept::<F>(request) {
+        if let Some(copy) = kept::<F>(&mut request) {
             self.keep(id, Some(copy));
         }
         // Of a stream that is gone nothing is said to the host.

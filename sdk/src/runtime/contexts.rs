@@ -222,7 +222,7 @@ impl<F: HttpFilter> Contexts<F> {
             Some((former, stream)) if former == id => Some(stream),
             former => {
                 // A host that uses a number twice leaves no second stream under it.
-                let stale = self.older.remove(&id);
+                let stale = self.remove_older(id);
                 if let Some((former, stream)) = former {
                     self.older.insert(former, stream);
                 }
@@ -243,8 +243,17 @@ impl<F: HttpFilter> Contexts<F> {
     pub(super) fn remove(&mut self, id: u32) -> Option<Stream<F>> {
         match self.newest.take_if(|(newest, _)| *newest == id) {
             Some((_, stream)) => Some(stream),
-            None => self.older.remove(&id),
+            None => self.remove_older(id),
         }
+    }
+
+    /// Most of the time there is none to look for.
+    #[inline]
+    fn remove_older(&mut self, id: u32) -> Option<Stream<F>> {
+        if self.older.is_empty() {
+            return None;
+        }
+        self.older.remove(&id)
     }
 
     pub(super) fn pending(&mut self, id: u32) -> Option<&mut Pending<F>> {

@@ -319,7 +319,7 @@ async fn request_headers<F: HttpFilter>(mut input: Input<F>) -> Done {
         .await;
     Done {
         flow,
-        copy: kept::<F>(request),
+        copy: kept::<F>(&mut request),
         body_end: 0,
     }
 }
