@@ -28,8 +28,6 @@ pub use nonce::Nonce;
 pub use policy::{Endpoint, Written};
 pub use security::{Preset, SecurityHeaders, Sent};
 
-/// The collector's name in `report-to` and `Reporting-Endpoints`.
-pub(crate) const COLLECTOR: &str = "csp-collector";
 /// What a rule that learns reports, where it has no report-only policy of its own: all that
 /// a page uses.
 const LEARNING_POLICY: &str =

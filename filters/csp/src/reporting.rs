@@ -2,39 +2,32 @@
 
 use legation::http::HeaderValue;
 
-use crate::config::{COLLECTOR, Config};
+use crate::config::Config;
 use crate::policy::{Directive, Name, Policy};
 
 /// What policies are added to have reports sent, and what `report-to` means in them.
 pub(crate) struct Reporting {
-    /// The directives of the collector here, for policies without any of their own.
-    collector: Vec<Directive>,
+    /// For policies that say nothing of their own. Not `report-to`: browsers that know it take
+    /// it in the place of `report-uri`, and then send nothing from pages without TLS.
+    collector: Option<Directive>,
     endpoints: Option<HeaderValue>,
 }
 
 impl Reporting {
     pub(crate) fn of(config: &Config) -> Self {
         let mut endpoints = String::new();
-        let mut add = |name: &str, url: &str| {
+        for (name, url) in &config.reporting_endpoints {
             let separator = if endpoints.is_empty() { "" } else { ", " };
             // Neither holds a quotation mark.
-            endpoints.extend([separator, name, "=\"", url, "\""]);
-        };
-        for (name, url) in &config.reporting_endpoints {
-            add(name.as_str(), url.as_str());
+            endpoints.extend([separator, name.as_str(), "=\"", url.as_str(), "\""]);
         }
-        let mut collector = Vec::new();
-        if let Some(given) = &config.collector.0 {
-            let path = given.path.as_str();
-            add(COLLECTOR, path);
-            collector.extend(Directive::new("report-uri", &[path]).ok());
-            collector.extend(Directive::new("report-to", &[COLLECTOR]).ok());
-        }
+        let value = HeaderValue::from_str(&endpoints).ok();
+        let collector = config.collector.0.as_ref();
         Self {
-            collector,
-            endpoints: HeaderValue::from_str(&endpoints)
-                .ok()
-                .filter(|value| !value.is_empty()),
+            collector: collector.and_then(|collector| {
+                Directive::new("report-uri", &[collector.path.as_str()]).ok()
+            }),
+            endpoints: value.filter(|value| !value.is_empty()),
         }
     }
 

@@ -38,6 +38,8 @@ const FLAGS: &[&str] = &[
     "--password-store=basic",
     "--use-mock-keychain",
     "--disable-quic",
+    // The Reporting API sends what it has at once, not once a minute.
+    "--short-reporting-delay",
     // The certificates of tests.
     "--ignore-certificate-errors",
     // A page behind another one works as fast as that.

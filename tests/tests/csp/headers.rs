@@ -25,12 +25,8 @@ fn the_shipped_file_sends_a_strict_policy_to_pages_and_another_to_the_api() -> R
     let policy = headers.text(POLICY).unwrap_or_default();
     assert!(policy.contains("'strict-dynamic'"), "{policy}");
     assert!(
-        policy.ends_with("report-uri /.well-known/csp-reports; report-to csp-collector"),
+        policy.ends_with("; report-uri /.well-known/csp-reports"),
         "{policy}"
-    );
-    assert_eq!(
-        headers.text("reporting-endpoints").as_deref(),
-        Some(r#"csp-collector="/.well-known/csp-reports""#)
     );
     assert_eq!(headers.text("cache-control").as_deref(), Some("no-store"));
     assert_eq!(headers.text("x-frame-options").as_deref(), Some("DENY"));
@@ -118,6 +114,26 @@ fn both_policies_are_sent_and_in_report_mode_neither_is_enforced() -> Result<()>
         texts(response.headers.all(REPORT_ONLY)),
         ["default-src 'self'", "default-src 'none'"]
     );
+    assert_unharmed(&stage)
+}
+
+#[test]
+fn endpoints_are_named_where_a_policy_uses_them() -> Result<()> {
+    let stage = start(&json!({
+        "reporting_endpoints": {"csp": "/reports", "other": "https://reports.example/csp"},
+        "rules": [
+            {"when": {"path": {"prefix": "/plain"}}, "policy": "default-src 'self'"},
+            {"policy": "default-src 'self'; report-to csp"}
+        ]
+    }))?;
+    stage.upstream().answer(|_| page(""));
+    let named = stage.send(Request::get("/"))?;
+    assert_eq!(
+        named.headers.text("reporting-endpoints").as_deref(),
+        Some(r#"csp="/reports", other="https://reports.example/csp""#)
+    );
+    let plain = stage.send(Request::get("/plain"))?;
+    assert!(!plain.headers.contains("reporting-endpoints"));
     assert_unharmed(&stage)
 }
 

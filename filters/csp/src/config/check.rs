@@ -107,8 +107,7 @@ pub(super) fn config(config: Config, at: ValuePointerRef<'_>) -> Result<Config, 
             let at = at.push_key(field);
             for name in written.reports_to() {
                 let is_known = |(known, _): &(super::EndpointName, _)| known.as_str() == name;
-                let is_collector = config.collector.0.is_some() && name == super::COLLECTOR;
-                if !is_collector && !config.reporting_endpoints.iter().any(is_known) {
+                if !config.reporting_endpoints.iter().any(is_known) {
                     let problem =
                         Problem::new(format!("`report-to {name}`: there is no such endpoint"))
                             .help("name it and its URL in `reporting_endpoints`");
