@@ -21,7 +21,7 @@
 //! and `MathML`, where a browser's tree decides what it is.
 //!
 //! *Memory is bounded*, whatever the page: what is held back of one tag (64 KiB, or 256 KiB while
-//! collecting), the same again in the parser with 2 MiB for open elements, what the parser makes
+//! collecting), the same again in the parser with 512 KiB for open elements, what the parser makes
 //! of one tag's attributes (up to some 50 bytes for each of its bytes while it looks at it), 16 KiB and
 //! a window of 32 KiB for decompressing, [`Seen`]. What comes out of one chunk goes into `out`;
 //! a compressed chunk may be there 100 times its size, beyond which and the first MiB the page is

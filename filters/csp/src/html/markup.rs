@@ -29,10 +29,11 @@ pub(super) const HELD: usize = 64 * 1024;
 /// The same where what a page loads is collected, as images often stand in their tags: 256 KiB.
 pub(super) const HELD_COLLECTING: usize = 256 * 1024;
 
-/// What the parser may take beside that, for the elements that are open: 2 MiB, which is enough
-/// for 8000. It knows no end tag that is not written, so that each paragraph of a page can be
-/// within the one before it. Each end tag is looked for among them.
-const OPEN: usize = 2 * 1024 * 1024;
+/// What the parser may take beside that, for the elements that are open: 512 KiB, which is enough
+/// for 2000. It knows no end tag that is not written, so that each paragraph of a page can be
+/// within the one before it; and it looks for each end tag among all of them, so that a page with
+/// as many and then with end tags of nothing takes the longest of all.
+const OPEN: usize = 512 * 1024;
 
 /// The elements that a nonce means something for.
 const NONCED: &[&str] = &["script", "style", "link"];

@@ -205,8 +205,8 @@ fn a_page_with_too_many_open_elements_passes() {
 
 /// The parser takes each to be within the one before it.
 #[wasm_bindgen_test(unsupported = test)]
-fn thousands_of_paragraphs_without_an_end_are_read() {
-    let page = [&b"<p>text\n".repeat(8000)[..], b"<script data-x>"].concat();
+fn two_thousand_paragraphs_without_an_end_are_read() {
+    let page = [&b"<p>text\n".repeat(2000)[..], b"<script data-x>"].concat();
     let chunks = page.chunks(999);
     let (_, found) = pass(&trusting("[data-x]"), Coding::Identity, None, chunks).unwrap();
     assert_eq!((found.nonces, found.skipped), (1, None));
