@@ -29,6 +29,9 @@
 //!
 //! # What is not
 //!
+//! Time is bounded for each byte, not for the page: reading goes at some 100 MiB in a second, and at 1
+//! MiB where a page is made to be slow ([`Page::give_up`]).
+//!
 //! Only bytes of the page are looked at: not `srcdoc`, not what scripts write. Elements in
 //! `noscript` are text, as for browsers that run scripts, and get no nonce. A page without a
 //! `charset` can be read in more than one way (ISO-2022-JP hides tags from who reads ASCII);
@@ -123,6 +126,8 @@ pub enum Skipped {
     /// There is markup of which only a browser's tree tells how it goes on (such as
     /// `<select><xmp>`).
     Ambiguous,
+    /// [It took too long](Page::give_up).
+    Slow,
 }
 
 /// What there was in a page.

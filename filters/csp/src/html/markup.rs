@@ -226,6 +226,15 @@ impl Markup {
         self.swap(out);
     }
 
+    /// Reads no further.
+    pub(super) fn stop(&mut self, why: Skipped, out: &mut Vec<u8>) {
+        if self.rewriter.is_some() {
+            self.swap(out);
+            self.give_up(why);
+            self.swap(out);
+        }
+    }
+
     pub(super) fn finish(mut self, out: &mut Vec<u8>) -> Found {
         self.swap(out);
         if let Some(rewriter) = self.rewriter.take() {

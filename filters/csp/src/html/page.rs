@@ -3,7 +3,7 @@
 use super::charset::Charset;
 use super::coding::{Coding, Decoder};
 use super::markup::Markup;
-use super::{Failure, Found, Nonce, Plan};
+use super::{Failure, Found, Nonce, Plan, Skipped};
 
 /// A page that passes.
 ///
@@ -58,6 +58,16 @@ impl Page {
         let pushed = self.decoder.push(chunk, &mut |piece| body.push(piece, out));
         self.failure = pushed.err();
         pushed
+    }
+
+    /// Reads the page no further: what is held back goes on, and the rest passes as it is but for the
+    /// placeholder. For whoever sees that reading takes too long, as it does at about 1 MiB in a
+    /// second where thousands of elements are open and end tags of none of them follow.
+    pub fn give_up(&mut self, out: &mut Vec<u8>) {
+        self.body.begin(true, out);
+        if let Some(markup) = &mut self.body.markup {
+            markup.stop(Skipped::Slow, out);
+        }
     }
 
     /// Adds to `out` what was held back, and says what was found.

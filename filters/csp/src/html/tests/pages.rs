@@ -254,6 +254,32 @@ fn what_is_there_goes_on_at_once() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn a_page_that_is_given_up_passes_as_it_is_from_there_on() {
+    let text = b"<script data-x></script><script data-x></script><script data-x></script>";
+    let insert = " nonce=".len() + NONCE.len();
+    for at in 0..=text.len() {
+        let mut page = Page::new(
+            &trusting("[data-x]"),
+            Some(&nonce()),
+            Coding::Identity,
+            None,
+        );
+        let mut out = Vec::new();
+        page.push(&text[..at], &mut out).unwrap();
+        page.give_up(&mut out);
+        page.push(&text[at..], &mut out).unwrap();
+        page.give_up(&mut out);
+        let found = page.finish(&mut out).unwrap();
+        let nonces = text[..at].split(|byte| *byte == b'>').count() / 2;
+        assert_eq!(usize::try_from(found.nonces).unwrap(), nonces, "{at}");
+        assert_eq!(out.len(), text.len() + nonces * insert);
+        let out = String::from_utf8(out).unwrap();
+        assert_eq!(out.replace(&format!(" nonce={NONCE}"), "").as_bytes(), text);
+        assert_eq!(found.skipped, Some(Skipped::Slow));
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn without_a_nonce_there_is_nothing_to_put_in() {
     let plan = Plan::new(
         Placeholder::new("{{NONCE}}").ok(),
