@@ -1,10 +1,12 @@
 //! When things happen.
 
+use std::time::Duration;
+
 use legation::config::{ConfigErrors, StatPrefix};
 use legation::matcher::normalize_path;
 use legation::{
     Configure, Error, Flow, HttpFilter, RequestHeaders, ResponseBody, ResponseHeaders,
-    ResponseTrailers, Result,
+    ResponseTrailers, Result, clock,
 };
 
 use crate::collector::Collector;
@@ -12,6 +14,10 @@ use crate::core::{Core, Seen};
 use crate::html::{self, Failure, Page, Plan};
 use crate::learning::Learning;
 use crate::plans::PageConfig;
+
+/// How long a worker reads one page, in all. It serves nobody else meanwhile, and a page of 50 MB takes
+/// half of it.
+const LONGEST_READ: Duration = Duration::from_secs(1);
 
 /// The filter.
 pub struct Csp {
@@ -33,6 +39,8 @@ struct Passing {
     page: Page,
     /// Whether what comes out of it goes on in its place.
     changes: bool,
+    /// How long it has been read, by this worker's clock.
+    took: Duration,
 }
 
 #[legation::filter]
@@ -103,6 +111,7 @@ impl HttpFilter for Csp {
         stream.page = Some(Passing {
             page: Page::new(plan, nonce.as_ref(), looked.coding, charset),
             changes: looked.changes,
+            took: Duration::ZERO,
         });
         Ok(Flow::Continue)
     }
@@ -114,10 +123,15 @@ impl HttpFilter for Csp {
         let changes = passing.changes;
         let piece = response.read(0, response.size())?;
         let mut out = Vec::with_capacity(piece.len());
-        passing
-            .page
-            .push(&piece, &mut out)
-            .map_err(|failure| self.fail(failure))?;
+        let begun = clock::now()?;
+        let pushed = passing.page.push(&piece, &mut out);
+        pushed.map_err(|failure| self.fail(failure))?;
+        // The system's clock: one that is set back says nothing.
+        let took = clock::now()?.duration_since(begun).unwrap_or_default();
+        passing.took = passing.took.saturating_add(took);
+        if passing.took > LONGEST_READ {
+            passing.page.give_up(&mut out);
+        }
         if response.is_end_of_stream() {
             self.end(stream, &mut out)?;
         }
