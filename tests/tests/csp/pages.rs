@@ -1,6 +1,8 @@
 //! Pages that are rewritten on their way.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -302,6 +304,51 @@ fn fifty_megabytes_pass_in_bounded_memory() -> Result<()> {
         );
     }
     assert_unharmed(&stage)
+}
+
+#[test]
+fn a_connection_that_becomes_another_protocols_is_left_alone() -> Result<()> {
+    let upstream = TcpListener::bind("127.0.0.1:0")?;
+    let address = upstream.local_addr()?;
+    let server = thread::spawn(move || -> Result<()> {
+        let (mut connection, _) = upstream.accept()?;
+        connection.set_read_timeout(Some(DEADLINE))?;
+        let mut asked = Vec::new();
+        while !asked.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            connection.read_exact(&mut byte)?;
+            asked.push(byte[0]);
+        }
+        connection.write_all(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n<script src=\"/static/app.js\">")?;
+        let mut echo = [0; 4];
+        connection.read_exact(&mut echo)?;
+        connection.write_all(&echo)?;
+        Ok(())
+    });
+    let config = legation_tests::Config::with_filter(super::FILTER, rewriting())?
+        .hcm(&json!({"upgrade_configs": [{"upgrade_type": "websocket"}]}))
+        .endpoint("upstream", address);
+    let envoy = legation_tests::Envoy::start(&config)?;
+    let mut client = TcpStream::connect(envoy.address()?)?;
+    client.set_read_timeout(Some(DEADLINE))?;
+    client.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nping")?;
+
+    let mut got = Vec::new();
+    while !got.ends_with(b"ping") {
+        let mut byte = [0];
+        client.read_exact(&mut byte)?;
+        got.push(byte[0]);
+    }
+
+    let got = String::from_utf8(got)?;
+    assert!(got.starts_with("HTTP/1.1 101 "), "{got}");
+    assert!(!got.contains(POLICY), "{got}");
+    assert!(
+        got.ends_with("\r\n\r\n<script src=\"/static/app.js\">ping"),
+        "{got}"
+    );
+    server.join().expect("the upstream")?;
+    Ok(())
 }
 
 fn gzip(data: &[u8]) -> Result<Vec<u8>> {
