@@ -81,27 +81,36 @@ impl Core {
         }
     }
 
+    /// The rule that a request has, unless there is nothing to do.
+    fn find(
+        &self,
+        request: &mut matcher::Request<'_, RequestHeaders>,
+    ) -> Result<Option<(usize, &Rule)>> {
+        for (index, rule) in self.rules.iter().enumerate() {
+            if rule.when.matches(request)? {
+                return Ok((!rule.disabled).then_some((index, rule)));
+            }
+        }
+        Ok(None)
+    }
+
     /// Finds the rule, and readies the request for what the response is to be.
     /// Whether the response is awaited.
     pub(crate) fn on_request(&self, seen: &mut Seen, request: &mut RequestHeaders) -> Result<bool> {
         let mut known = matcher::Request::new(request);
-        let mut found = None;
-        for (index, rule) in self.rules.iter().enumerate() {
-            if rule.when.matches(&mut known)? {
-                found = Some((index, rule));
-                break;
+        let mut found = self.find(&mut known)?;
+        if found.is_none() {
+            // What a server reads as the path of a page with a rule is one.
+            for reading in known.other_readings()? {
+                known.read_path_as(reading);
+                found = found.or(self.find(&mut known)?);
             }
         }
-        let rule = match found {
-            Some((index, rule)) if !rule.disabled => {
-                seen.rule = Some(index);
-                Some(rule)
-            }
-            _ => {
-                self.counts.unmatched.add(1);
-                None
-            }
-        };
+        seen.rule = found.map(|(index, _)| index);
+        let rule = found.map(|(_, rule)| rule);
+        if rule.is_none() {
+            self.counts.unmatched.add(1);
+        }
         let told = rule.and_then(|rule| rule.nonce_header.as_ref());
         for name in self.nonce_headers.iter().filter(|name| Some(*name) != told) {
             request.headers().remove(name)?;

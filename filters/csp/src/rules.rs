@@ -142,10 +142,14 @@ impl Rule {
         let (Some(types), Some(content_type)) = (&self.content_types, content_type) else {
             return true;
         };
-        let essence = essence(content_type);
-        types
-            .iter()
-            .any(|kind| essence.eq_ignore_ascii_case(kind.as_bytes()))
+        // Envoy joins several into one. Who knows which of them a browser takes.
+        content_type.split(|byte| *byte == b',').any(|one| {
+            let essence = essence(one);
+            essence.is_empty()
+                || types
+                    .iter()
+                    .any(|kind| essence.eq_ignore_ascii_case(kind.as_bytes()))
+        })
     }
 }
 

@@ -148,6 +148,9 @@ fn the_first_rule_that_matches_is_the_one() -> Result<()> {
         ("/legacy/x", vec![]),
         ("/admin/x", vec!["default-src 'none'"]),
         ("/x", vec!["default-src 'self'"]),
+        // Servers may read another path in it.
+        ("/legacy/..;/x", vec!["default-src 'self'"]),
+        ("/legacy/;x", vec![]),
     ] {
         stage.upstream().enqueue(page(""));
         let response = stage.send(Request::get(path))?;
@@ -166,7 +169,14 @@ fn what_is_no_page_and_what_freshens_a_stored_page_has_no_policy() -> Result<()>
             Reply::ok().header("content-type", "application/xhtml+xml"),
             true,
         ),
+        (
+            Reply::ok()
+                .header("content-type", "application/json")
+                .header("content-type", "text/html"),
+            true,
+        ),
         // Browsers guess what it is.
+        (Reply::ok().header("content-type", ""), true),
         (Reply::ok(), true),
         (Reply::status(404).header("content-type", "text/html"), true),
         (Reply::ok().header("content-type", "text/htmlx"), false),
