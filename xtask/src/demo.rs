@@ -9,12 +9,12 @@ use std::time::Duration;
 use anstream::println;
 use anyhow::{Context, Result, bail};
 use legation_tests::jwt::jwks;
-use legation_tests::{Config, Reply, Stage, StartError, Upstream};
+use legation_tests::{Config, Stage, StartError, Upstream};
 use serde_json::Value;
 
 use self::shows::Show;
 use crate::build::{self, Which};
-use crate::run::{check_free, described, listen_on};
+use crate::run::{check_free, listen_on};
 use crate::stop::Stop;
 use crate::terminal::{self, BAD, BOLD, DIM, GOOD, Wait, styled};
 use crate::workspace::Workspace;
@@ -92,13 +92,7 @@ fn with_key(config: Config) -> Config {
 }
 
 fn start(config: &Config) -> Result<Stage> {
-    let upstream = Upstream::answering(|received| {
-        let mut reply = Reply::ok();
-        for (name, value) in shows::UPSTREAM_HEADERS {
-            reply = reply.header(name, value);
-        }
-        reply.body(format!("{:#}\n", described(received)))
-    })?;
+    let upstream = Upstream::answering(shows::upstream_reply)?;
     Stage::with_upstream(config, upstream).map_err(|error| match error {
         StartError::Setup(error) => error,
         refused => refused.into(),
@@ -145,7 +139,9 @@ fn show_one(stage: &Stage, show: &Show) -> Result<(usize, usize)> {
     print::exchange(show, &sent, &exchange);
     let (mut kept, mut broken) = (0, 0);
     for promise in &show.promises {
-        if promise.holds(&exchange) {
+        if promise.holds(&exchange, |counter, count| {
+            stage.wait_for_count(counter, count).is_ok()
+        }) {
             kept += 1;
             println!("  {GOOD}✓{GOOD:#} {promise}");
         } else {

@@ -44,15 +44,20 @@ fn arrival(show: &Show, sent: &str, exchange: &Exchange) {
 fn answer(show: &Show, exchange: &Exchange) {
     let (back, body) = lines(&exchange.response.to_string());
     let promised = promised(show, Promise::returning_line);
-    if exchange.received.is_none() {
+    let Some(received) = &exchange.received else {
         let mut back = changes(&[], &back, &promised);
         back.extend(unchanged(&body));
         let nothing = [plain("(nothing)", DIM)];
         return beside("upstream answered", &nothing, "came back", &back);
+    };
+    let answered = shows::upstream_answer(received);
+    let page = answered.iter().position(String::is_empty);
+    let head = answered.get(..page.unwrap_or(answered.len()));
+    let mut back = changes(head.unwrap_or_default(), &back, &promised);
+    // Another body says what arrived, which stands above.
+    if page.is_some() {
+        back.extend(unchanged(&body));
     }
-    // The body says what arrived, which stands above.
-    let answered = shows::upstream_answer();
-    let back = changes(&answered, &back, &promised);
     beside(
         "upstream answered",
         &unchanged(&answered),

@@ -6,13 +6,16 @@
 use std::fmt;
 
 use legation_tests::jwt::{Claims, Key};
-use legation_tests::{Exchange, Headers, Request};
+use legation_tests::{Exchange, Headers, Received, Reply, Request, Response};
 
-/// What the upstream of the demo answers beside its body.
-pub(super) const UPSTREAM_HEADERS: [(&str, &str); 2] = [
-    ("content-type", "application/json"),
-    ("x-powered-by", "the upstream"),
-];
+use crate::run::described;
+
+/// Where the upstream of the demo has a page: all else it answers with what it received.
+const PAGE: &str = "/shop";
+/// Where the nonce stands that the upstream is told.
+const NONCE: &str = "x-csp-nonce";
+/// Characters of a nonce: 144 bits in base64url.
+const NONCE_LENGTH: usize = 24;
 
 /// One request, and what a filter does to it.
 pub(super) struct Show {
@@ -45,11 +48,16 @@ pub(super) enum Promise {
     ComesBackBeginning(&'static str, &'static str),
     /// The answer comes back without this header.
     ComesBackWithout(&'static str),
+    /// The answer's policy has the nonce that the upstream was told, and the page has it too.
+    PageHasNonce,
+    /// This counter has come to that.
+    Counts(&'static str, u64),
 }
 
 /// Everything that the demo shows, in the order of the chain.
 pub(super) fn all() -> Vec<Show> {
-    let mut shows = jwt_auth();
+    let mut shows = csp();
+    shows.extend(jwt_auth());
     shows.extend(rate_limit());
     shows.extend(header_tag());
     shows
@@ -75,6 +83,95 @@ fn with_token(request: Request, claims: &Claims) -> Request {
     request
         .header("user-agent", "demo")
         .header("authorization", format!("Bearer {token}"))
+}
+
+fn csp() -> Vec<Show> {
+    use Promise::{
+        ComesBack, ComesBackBeginning, ComesBackWithout, Counts, NeverArrives, PageHasNonce, Status,
+    };
+    const POLICY: &str = "content-security-policy";
+    const OF_THE_API: &str =
+        "default-src 'none'; frame-ancestors 'none'; report-uri /.well-known/csp-reports";
+    const REPORT: &str = r#"{"csp-report": {
+  "document-uri": "http://localhost/shop",
+  "effective-directive": "script-src-elem",
+  "blocked-uri": "https://evil.example/x.js"
+}}"#;
+    let page = || Request::get(PAGE).header("user-agent", "demo");
+    vec![
+        Show {
+            filter: "csp",
+            title: "Scripts of a page run by a nonce, of which the upstream is told",
+            request: page,
+            after: 0,
+            promises: vec![
+                ComesBackBeginning(POLICY, "default-src 'self'; script-src 'nonce-"),
+                PageHasNonce,
+                ComesBack("cache-control", "no-store"),
+                Status(200),
+            ],
+        },
+        Show {
+            filter: "csp",
+            title: "Nobody brings a nonce of his own",
+            request: || {
+                Request::get(PAGE)
+                    .header("user-agent", "demo")
+                    .header(NONCE, "forged")
+            },
+            after: 0,
+            promises: vec![PageHasNonce, Status(200)],
+        },
+        Show {
+            filter: "csp",
+            title: "Pages are safe from frames and guessed types, and silent on what serves them",
+            request: page,
+            after: 0,
+            promises: vec![
+                ComesBack("x-frame-options", "DENY"),
+                ComesBack("x-content-type-options", "nosniff"),
+                ComesBack("referrer-policy", "no-referrer"),
+                ComesBackWithout("x-powered-by"),
+            ],
+        },
+        Show {
+            filter: "csp",
+            title: "An answer of the API may do nothing as a page",
+            request: || with_token(Request::get("/api/orders"), &token()),
+            after: 0,
+            promises: vec![ComesBack(POLICY, OF_THE_API), Status(200)],
+        },
+        Show {
+            filter: "csp",
+            title: "Nor may a refusal of another filter",
+            request: || Request::get("/api/orders").header("user-agent", "demo"),
+            after: 0,
+            promises: vec![
+                NeverArrives,
+                ComesBack(POLICY, OF_THE_API),
+                ComesBack("x-content-type-options", "nosniff"),
+                Status(401),
+            ],
+        },
+        Show {
+            filter: "csp",
+            title: "What browsers did not run they report, and it is counted",
+            request: || {
+                Request::post("/.well-known/csp-reports", REPORT)
+                    .header("user-agent", "demo")
+                    .header("content-type", "application/csp-report")
+            },
+            after: 0,
+            promises: vec![
+                NeverArrives,
+                Counts(
+                    "csp.reports.directive=script-src-elem;.disposition=enforce;",
+                    1,
+                ),
+                Status(204),
+            ],
+        },
+    ]
 }
 
 fn jwt_auth() -> Vec<Show> {
@@ -214,10 +311,10 @@ fn header_tag() -> Vec<Show> {
         },
         Show {
             filter: "header-tag",
-            title: "What the upstream runs on stays inside",
+            title: "How long the upstream took stays inside",
             request: || Request::get("/orders/1").header("user-agent", "demo"),
             after: 0,
-            promises: vec![ComesBackWithout("x-powered-by"), Status(200)],
+            promises: vec![ComesBackWithout("x-runtime"), Status(200)],
         },
         Show {
             filter: "header-tag",
@@ -244,14 +341,50 @@ fn header_tag() -> Vec<Show> {
     ]
 }
 
-/// The upstream's answer line by line, without its body.
-pub(super) fn upstream_answer() -> Vec<String> {
-    let headers = UPSTREAM_HEADERS.map(|(name, value)| format!("{name}: {value}"));
-    std::iter::once("200".to_owned()).chain(headers).collect()
+/// What the upstream answers: a page, or what it received.
+pub(super) fn upstream_reply(received: &Received) -> Reply {
+    let mut reply = Reply::ok();
+    for (name, value) in upstream_headers(received) {
+        reply = reply.header(name, value);
+    }
+    reply.body(page(received).unwrap_or_else(|| format!("{:#}\n", described(received))))
+}
+
+/// The upstream's answer line by line, without a body that says what arrived: that stands above.
+pub(super) fn upstream_answer(received: &Received) -> Vec<String> {
+    let headers = upstream_headers(received).map(|(name, value)| format!("{name}: {value}"));
+    let head = std::iter::once("200".to_owned()).chain(headers);
+    let page = page(received).map(|page| format!("\n{page}"));
+    head.chain(page.iter().flat_map(|page| page.lines().map(str::to_owned)))
+        .collect()
+}
+
+fn upstream_headers(received: &Received) -> [(&'static str, &'static str); 3] {
+    let kind = match page(received) {
+        Some(_) => "text/html",
+        None => "application/json",
+    };
+    [
+        ("content-type", kind),
+        ("x-powered-by", "the upstream"),
+        ("x-runtime", "0.003"),
+    ]
+}
+
+/// A page with a script, in lines that a column has room for.
+fn page(received: &Received) -> Option<String> {
+    let nonce = received.headers.text(NONCE).unwrap_or_default();
+    (received.path == PAGE)
+        .then(|| format!("<!doctype html>\n<script\n  nonce=\"{nonce}\">\n  greet()\n</script>\n"))
 }
 
 impl Promise {
-    pub(super) fn holds(self, exchange: &Exchange) -> bool {
+    /// Whether it holds of an exchange; what is counted is looked up by `counted`, which waits for it.
+    pub(super) fn holds(
+        self,
+        exchange: &Exchange,
+        counted: impl FnOnce(&str, u64) -> bool,
+    ) -> bool {
         let arrived = exchange.received.as_ref().map(|received| &received.headers);
         let back = &exchange.response.headers;
         match self {
@@ -264,6 +397,11 @@ impl Promise {
                 matches!(back.all(name)[..], [value] if value.starts_with(start.as_bytes()))
             }
             Self::ComesBackWithout(name) => !back.contains(name),
+            Self::PageHasNonce => {
+                matches!(arrived.map(|it| it.all(NONCE)).as_deref(), Some([nonce])
+                    if has_nonce(&exchange.response, &String::from_utf8_lossy(nonce)))
+            }
+            Self::Counts(name, count) => counted(name, count),
         }
     }
 
@@ -285,6 +423,14 @@ impl Promise {
     }
 }
 
+/// Whether a page and its policy have this nonce, and it is one that the filter has drawn.
+fn has_nonce(response: &Response, nonce: &str) -> bool {
+    let policy = response.headers.text("content-security-policy");
+    nonce.len() == NONCE_LENGTH
+        && policy.is_some_and(|policy| policy.contains(&format!("'nonce-{nonce}'")))
+        && response.text().contains(&format!("nonce=\"{nonce}\""))
+}
+
 fn has_only(headers: &Headers, name: &str, value: &str) -> bool {
     headers.all(name) == [value.as_bytes()]
 }
@@ -302,15 +448,24 @@ impl fmt::Display for Promise {
                 write!(out, "comes back with {name}: {start}…")
             }
             Self::ComesBackWithout(name) => write!(out, "comes back without {name}"),
+            Self::PageHasNonce => {
+                write!(
+                    out,
+                    "comes back with the nonce that the upstream was told, in the policy and in the page"
+                )
+            }
+            Self::Counts(name, count) => write!(out, "counts {name} {count}"),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use legation_tests::{Received, Response};
-
     use super::*;
+
+    fn holds(promise: Promise, exchange: &Exchange) -> bool {
+        promise.holds(exchange, |_, _| false)
+    }
 
     fn exchange(arrived: Option<&[(&str, &str)]>) -> Exchange {
         Exchange {
@@ -337,32 +492,75 @@ mod tests {
     fn a_header_must_arrive_once_with_its_value() {
         let promise = Promise::Arrives("x-a", "1");
 
-        assert!(promise.holds(&exchange(Some(&[("x-a", "1")]))));
-        assert!(!promise.holds(&exchange(Some(&[("x-a", "2")]))));
-        assert!(!promise.holds(&exchange(Some(&[("x-a", "1"), ("x-a", "1")]))));
-        assert!(!promise.holds(&exchange(Some(&[]))));
-        assert!(!promise.holds(&exchange(None)));
+        assert!(holds(promise, &exchange(Some(&[("x-a", "1")]))));
+        assert!(!holds(promise, &exchange(Some(&[("x-a", "2")]))));
+        assert!(!holds(
+            promise,
+            &exchange(Some(&[("x-a", "1"), ("x-a", "1")]))
+        ));
+        assert!(!holds(promise, &exchange(Some(&[]))));
+        assert!(!holds(promise, &exchange(None)));
     }
 
     #[test]
     fn what_never_arrives_breaks_promises_about_its_arrival() {
-        assert!(Promise::NeverArrives.holds(&exchange(None)));
-        assert!(!Promise::NeverArrives.holds(&exchange(Some(&[]))));
-        assert!(!Promise::ArrivesWithout("x-a").holds(&exchange(None)));
+        assert!(holds(Promise::NeverArrives, &exchange(None)));
+        assert!(!holds(Promise::NeverArrives, &exchange(Some(&[]))));
+        assert!(!holds(Promise::ArrivesWithout("x-a"), &exchange(None)));
     }
 
     #[test]
     fn promises_about_the_answer_look_at_the_answer() {
         let exchange = exchange(None);
 
-        assert!(Promise::Status(200).holds(&exchange));
-        assert!(!Promise::Status(503).holds(&exchange));
-        assert!(Promise::ComesBack("server", "envoy").holds(&exchange));
-        assert!(Promise::ComesBackBeginning("server", "env").holds(&exchange));
-        assert!(!Promise::ComesBackBeginning("server", "nginx").holds(&exchange));
-        assert!(!Promise::ComesBackBeginning("retry-after", "").holds(&exchange));
-        assert!(!Promise::ComesBackWithout("server").holds(&exchange));
-        assert!(Promise::ComesBackWithout("x-powered-by").holds(&exchange));
+        assert!(holds(Promise::Status(200), &exchange));
+        assert!(!holds(Promise::Status(503), &exchange));
+        assert!(holds(Promise::ComesBack("server", "envoy"), &exchange));
+        assert!(holds(
+            Promise::ComesBackBeginning("server", "env"),
+            &exchange
+        ));
+        assert!(!holds(
+            Promise::ComesBackBeginning("server", "nginx"),
+            &exchange
+        ));
+        assert!(!holds(
+            Promise::ComesBackBeginning("retry-after", ""),
+            &exchange
+        ));
+        assert!(!holds(Promise::ComesBackWithout("server"), &exchange));
+        assert!(holds(Promise::ComesBackWithout("x-powered-by"), &exchange));
+    }
+
+    #[test]
+    fn the_nonce_is_one_that_the_upstream_was_told_and_nobody_brought() {
+        let drawn = "0123456789abcdefghijklmn";
+        let page = |told: &str, policy: &str, body: &str| {
+            let mut exchange = exchange(Some(&[(NONCE, told)]));
+            let policy = format!("script-src 'nonce-{policy}'");
+            exchange.response.headers = [("content-security-policy", policy.as_str())]
+                .into_iter()
+                .collect();
+            exchange.response.body = format!("<script nonce=\"{body}\">").into_bytes();
+            holds(Promise::PageHasNonce, &exchange)
+        };
+
+        assert!(page(drawn, drawn, drawn));
+        assert!(!page(drawn, "another", drawn));
+        assert!(!page(drawn, drawn, "another"));
+        assert!(!page("forged", "forged", "forged"));
+        assert!(!holds(Promise::PageHasNonce, &exchange(None)));
+    }
+
+    #[test]
+    fn what_is_counted_is_looked_up() {
+        let promise = Promise::Counts("csp.reports", 2);
+
+        assert!(
+            promise.holds(&exchange(None), |name, count| name == "csp.reports"
+                && count == 2)
+        );
+        assert!(!promise.holds(&exchange(None), |_, _| false));
     }
 
     #[test]
