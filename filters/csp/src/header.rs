@@ -1,5 +1,5 @@
 //! The filter for configurations that write headers only: Envoy enters it twice a request, and
-//! it is a fifth of the size.
+//! it is less than half the size.
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 use legation::config::{ConfigErrors, Problem};

@@ -1,4 +1,5 @@
-//! All filters in one module, run in the order that the configuration gives.
+//! All filters but csp, which is large, in one module, run in the order that the configuration
+//! gives.
 //!
 //! Envoy pays for one Wasm filter instead of several: the request's headers are
 //! fetched once, and each callback is entered once. See [`legation::suite`] for how
