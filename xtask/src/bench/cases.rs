@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::config::Route;
+use super::csp;
 use super::filters::{Filter, Module, lua, native, wasm};
 use super::jwt;
 use super::rate_limit;
@@ -34,11 +35,17 @@ pub(super) struct Case {
     pub(super) keys: usize,
     /// Bytes of the requests' body.
     pub(super) request_body: usize,
+    /// Bytes of the page that the upstream answers with, if it is one.
+    pub(super) page: usize,
+    /// Whether the page comes back longer than it was.
+    pub(super) is_page_rewritten: bool,
     /// The status that a request gets.
     pub(super) status: u16,
     /// A request header and value that must leave the chain: that a filter does its
     /// work is checked before it is measured.
     pub(super) proof: Option<(&'static str, &'static str)>,
+    /// The same of a header of the answer, and of its value's beginning.
+    pub(super) answer_proof: Option<(&'static str, &'static str)>,
     /// The case that does the same in another way.
     pub(super) peer: Option<&'static str>,
 }
@@ -56,8 +63,11 @@ impl Default for Case {
             tokens: None,
             keys: 0,
             request_body: 0,
+            page: 0,
+            is_page_rewritten: false,
             status: 200,
             proof: None,
+            answer_proof: None,
             peer: None,
         }
     }
@@ -71,6 +81,7 @@ impl Case {
             && self.tokens == other.tokens
             && self.keys == other.keys
             && self.request_body == other.request_body
+            && self.page == other.page
     }
 
     /// Whether the other is the difference to the same baseline.
@@ -88,6 +99,7 @@ pub(super) fn chains() -> Vec<Case> {
         setting_three_headers(),
         jwt::cases(),
         rate_limit::cases(),
+        csp::cases(),
     ]
     .concat()
 }

@@ -1,6 +1,6 @@
 //! The load: a few connections that each send the next request as soon as the last
 //! is answered, and an upstream, in one thread that never sleeps. It allocates
-//! nothing while it runs, but for gRPC.
+//! nothing while it runs, but for gRPC and the first time that a page is asked for.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{http2, message};
+use super::message::Chunks;
+use super::{http2, message, page};
 
 /// Enough that the worker always has a request waiting, and few enough that it
 /// takes one after the other.
@@ -32,6 +33,8 @@ pub(super) struct Exchange {
     /// One after another, and then from the first again.
     pub(super) requests: Arc<[Vec<u8>]>,
     pub(super) status: u16,
+    /// How many are under way at a time, [`CONNECTIONS`] at most.
+    pub(super) at_once: usize,
 }
 
 impl Load {
@@ -59,6 +62,8 @@ impl Load {
             *next = (*next + 1) % exchange.requests.len().max(1);
             connection.begin(exchange, *next)
         };
+        let used = connections.len().min(exchange.at_once);
+        let connections = &mut connections[..used];
         for connection in &mut *connections {
             start(connection)?;
         }
@@ -85,6 +90,11 @@ impl Load {
         }
         Ok(answered)
     }
+
+    /// Bytes of the body that was last answered with.
+    pub(super) fn last_body(&self) -> usize {
+        self.connections.first().map_or(0, |it| it.body)
+    }
 }
 
 struct Connection {
@@ -95,6 +105,8 @@ struct Connection {
     sent: usize,
     buffer: Box<[u8]>,
     awaited: Awaited,
+    /// Bytes of the last body.
+    body: usize,
 }
 
 /// What a connection waits for.
@@ -105,6 +117,8 @@ enum Awaited {
     Head(usize),
     /// So many more bytes of the body.
     Body(usize),
+    /// More chunks of it.
+    Chunks(Chunks),
 }
 
 impl Connection {
@@ -119,6 +133,7 @@ impl Connection {
             sent: 0,
             buffer: vec![0; BUFFER].into(),
             awaited: Awaited::Nothing,
+            body: 0,
         })
     }
 
@@ -149,7 +164,7 @@ impl Connection {
         let at = match self.awaited {
             Awaited::Nothing => return Ok(false),
             Awaited::Head(filled) => filled,
-            Awaited::Body(_) => 0,
+            Awaited::Body(_) | Awaited::Chunks(_) => 0,
         };
         ensure!(
             at < BUFFER,
@@ -163,12 +178,13 @@ impl Connection {
         };
         self.awaited = match self.awaited {
             Awaited::Body(left) => body_after(left, size)?,
+            Awaited::Chunks(chunks) => self.chunks_after(chunks, 0, size)?,
             _ => self.read_head(at + size, exchange.status)?,
         };
         Ok(matches!(self.awaited, Awaited::Nothing))
     }
 
-    fn read_head(&self, filled: usize, expected: u16) -> Result<Awaited> {
+    fn read_head(&mut self, filled: usize, expected: u16) -> Result<Awaited> {
         let bytes = &self.buffer[..filled];
         let text = || String::from_utf8_lossy(bytes);
         let head = message::head(bytes)
@@ -183,7 +199,24 @@ impl Connection {
                 text()
             ),
         }
+        if head.is_chunked {
+            return self.chunks_after(Chunks::default(), head.size, filled);
+        }
+        self.body = head.body;
         body_after(head.body, filled - head.size)
+    }
+
+    /// What is awaited of a chunked body once this part of the buffer is taken.
+    fn chunks_after(&mut self, mut chunks: Chunks, from: usize, to: usize) -> Result<Awaited> {
+        let ended = chunks
+            .take(&self.buffer[from..to])
+            .map_err(|why| anyhow::anyhow!("an answer cannot be read: {why}"))?;
+        self.body = chunks.body;
+        Ok(if ended {
+            Awaited::Nothing
+        } else {
+            Awaited::Chunks(chunks)
+        })
     }
 }
 
@@ -196,11 +229,27 @@ fn body_after(left: usize, size: usize) -> Result<Awaited> {
     }
 }
 
-/// A server that answers every request alike, and every gRPC call, in the thread of who
-/// calls it.
+/// A server that answers every request alike but those for a page, and every gRPC call, in the
+/// thread of who calls it.
 pub(super) struct Upstream {
     listener: TcpListener,
     connections: Vec<Served>,
+    pages: Pages,
+}
+
+/// The answers with pages that were asked for, by their sizes.
+#[derive(Default)]
+struct Pages(Vec<(usize, Arc<[u8]>)>);
+
+impl Pages {
+    fn of(&mut self, size: usize) -> Arc<[u8]> {
+        if let Some((_, answer)) = self.0.iter().find(|(known, _)| *known == size) {
+            return Arc::clone(answer);
+        }
+        let answer = Arc::from(page::answer(size));
+        self.0.push((size, Arc::clone(&answer)));
+        answer
+    }
 }
 
 struct Served {
@@ -211,6 +260,10 @@ struct Served {
     body: usize,
     /// Where it is a connection for gRPC.
     http2: Option<http2::Connection>,
+    /// The page that is asked for.
+    page: Option<usize>,
+    /// The page that is being sent, and how much of it is.
+    sending: Option<(Arc<[u8]>, usize)>,
 }
 
 impl Upstream {
@@ -222,6 +275,7 @@ impl Upstream {
         Ok(Self {
             listener,
             connections: Vec::new(),
+            pages: Pages::default(),
         })
     }
 
@@ -241,14 +295,17 @@ impl Upstream {
                     filled: 0,
                     body: 0,
                     http2: None,
+                    page: None,
+                    sending: None,
                 });
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) => return Err(error).context("the upstream cannot accept a connection"),
         }
         let mut failure = None;
+        let pages = &mut self.pages;
         self.connections.retain_mut(|connection| {
-            connection.advance().unwrap_or_else(|error| {
+            connection.advance(pages).unwrap_or_else(|error| {
                 failure = Some(error);
                 false
             })
@@ -259,7 +316,8 @@ impl Upstream {
 
 impl Served {
     /// Whether the connection stays.
-    fn advance(&mut self) -> Result<bool> {
+    fn advance(&mut self, pages: &mut Pages) -> Result<bool> {
+        self.send_page()?;
         ensure!(
             self.filled < BUFFER,
             "a request's head is larger than {BUFFER} bytes"
@@ -274,13 +332,13 @@ impl Served {
             let answer = http2.advance(&self.buffer[..size])?;
             self.send(&answer)?;
         } else {
-            self.take(size)?;
+            self.take(size, pages)?;
         }
         Ok(true)
     }
 
     /// Takes so many bytes that have come.
-    fn take(&mut self, size: usize) -> Result<()> {
+    fn take(&mut self, size: usize, pages: &mut Pages) -> Result<()> {
         if self.body > 0 {
             self.body = self.body.saturating_sub(size);
         } else {
@@ -301,11 +359,32 @@ impl Served {
             let Some(head) = head else {
                 return Ok(());
             };
+            ensure!(!head.is_chunked, "a request's body is chunked");
+            self.page = page::asked(received);
             self.body = (head.size + head.body).saturating_sub(self.filled);
             self.filled = 0;
         }
-        if self.body == 0 {
-            self.send(Upstream::ANSWER)?;
+        match self.page {
+            _ if self.body > 0 => Ok(()),
+            None => self.send(Upstream::ANSWER),
+            Some(size) => {
+                self.sending = Some((pages.of(size), 0));
+                self.send_page()
+            }
+        }
+    }
+
+    /// Sends as much of a page as the connection takes.
+    fn send_page(&mut self) -> Result<()> {
+        while let Some((answer, sent)) = &mut self.sending {
+            match self.stream.write(&answer[*sent..]) {
+                Ok(size) => *sent += size,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error).context("the upstream cannot send a page"),
+            }
+            if *sent == answer.len() {
+                self.sending = None;
+            }
         }
         Ok(())
     }
@@ -325,6 +404,7 @@ mod tests {
         Exchange {
             requests: [request.into()].into(),
             status,
+            at_once: CONNECTIONS,
         }
     }
 
@@ -346,6 +426,23 @@ mod tests {
 
             assert!(answered as usize >= CONNECTIONS, "{answered}");
         }
+    }
+
+    #[test]
+    fn a_page_larger_than_what_a_connection_holds_comes_whole() {
+        let mut upstream = Upstream::bind().expect("binds");
+        let address = upstream.address().expect("is bound");
+        let mut load = Load::connect(address).expect("connects");
+        let exchange = Exchange {
+            at_once: 1,
+            ..exchange("GET /page/9000000 HTTP/1.1\r\nhost: a\r\n\r\n", 200)
+        };
+
+        let answered = load
+            .run(&exchange, Duration::ZERO, &mut upstream)
+            .expect("runs");
+
+        assert_eq!((answered, load.last_body()), (1, 9_000_000));
     }
 
     #[test]

@@ -59,9 +59,10 @@ impl Measured {
     }
 }
 
-/// What the baseline itself costs a request.
+/// What the baseline itself costs a request, but for one that has a page.
 fn baseline(measured: &[Measured]) -> Option<Summary> {
-    let samples = measured.iter().flat_map(Measured::calm);
+    let plain = measured.iter().filter(|measured| measured.case.page == 0);
+    let samples = plain.flat_map(Measured::calm);
     Summary::of(samples.map(Sample::baseline))
 }
 
@@ -173,6 +174,12 @@ fn row(measured: &[Measured], case: &Measured) -> [String; 7] {
         let ratio = ratio(measured, case, peer)?;
         Some(format!("{} {peer}", times(ratio)))
     });
+    let floor = ratio(measured, case, FLOOR).map(times);
+    // What a page costs grows with its size.
+    let (floor, peer) = match case.case.page {
+        0 => (floor, peer),
+        size => (None, added.and_then(|added| speed(size, added.median))),
+    };
     [
         case.case.name.to_owned(),
         added
@@ -182,10 +189,16 @@ fn row(measured: &[Measured], case: &Measured) -> [String; 7] {
             .map(|added| format!("{:.2} … {:.2}", added.low, added.high))
             .unwrap_or_default(),
         case.calm().count().to_string(),
-        ratio(measured, case, FLOOR).map(times).unwrap_or_default(),
+        floor.unwrap_or_default(),
         peer.unwrap_or_default(),
         case.modules.map(terminal::size).unwrap_or_default(),
     ]
+}
+
+/// Bytes a µs are MB a second.
+fn speed(bytes: usize, micros: f64) -> Option<String> {
+    let bytes = f64::from(u32::try_from(bytes).ok()?);
+    (micros > 0.0).then(|| format!("{:.0} MB/s", bytes / micros))
 }
 
 fn widths<const N: usize>(rows: &[[String; N]]) -> [usize; N] {
@@ -301,6 +314,33 @@ pub(super) mod tests {
             "tag 1.50 1.50 … 1.50 1 1.50 × 0.50 × lua 1.5 KB a case"
         );
         assert!(table.contains("15.0 µs"), "{table}");
+    }
+
+    #[test]
+    fn a_page_is_told_by_its_speed_and_its_baseline_by_nothing() {
+        let case = Case {
+            name: "page",
+            what: "a page",
+            page: 5_000,
+            ..Case::default()
+        };
+        let mut page = measured_case(case, 50.0);
+        page.samples[0].sample.baseline_before = 1_000.0;
+        page.samples[0].sample.baseline_after = 1_000.0;
+        page.samples[0].sample.case = 1_050.0;
+
+        let table = table(&run(), &[measured("floor", None, 1.0), page]);
+
+        let line = table.lines().find(|line| line.starts_with("page"));
+        let cells: Vec<_> = line.expect("a row").split_whitespace().collect();
+        assert_eq!(
+            cells.join(" "),
+            "page 50.00 50.00 … 50.00 1 100 MB/s 1.5 KB a page"
+        );
+        assert!(
+            table.contains("the 15.0 µs (middle half 15.0 … 15.0)"),
+            "{table}"
+        );
     }
 
     #[test]

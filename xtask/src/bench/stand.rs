@@ -11,11 +11,14 @@ use super::cases::Case;
 use super::config::{self, Listener, PROOF, PROOF_PATH, Route, UPSTREAM, UPSTREAM_GRPC};
 use super::cpu::{self, Cores, Worker};
 use super::filters::Filter;
-use super::load::{Exchange, Load, Upstream};
+use super::load::{CONNECTIONS, Exchange, Load, Upstream};
 use super::modules::Modules;
+use super::page;
 use super::rounds::{Rounds, Subject};
 use super::tokens::Pools;
 
+/// Pages that are under way at a time: enough that the worker always has one.
+const PAGES: usize = 2;
 /// What a case without a proof could show.
 const ANY_HEADER: &str = "x-any";
 
@@ -40,7 +43,7 @@ impl Stand {
     /// Starts an Envoy, has every case prove that it works, and gives Envoy and the load
     /// a core each.
     pub(super) fn set_up(plan: &Plan) -> Result<Self> {
-        let upstream = Upstream::bind()?;
+        let mut upstream = Upstream::bind()?;
         let baselines = baselines(plan.cases);
         let config = config::bootstrap(&listeners(plan, &baselines));
         let config = Config::from_value(config, "the benchmark's configuration")
@@ -62,13 +65,24 @@ impl Stand {
             let baseline = baselines
                 .iter()
                 .position(|other| case.has_baseline_of(other));
+            let mut load = Load::connect(envoy.listener(case.name)?)?;
+            let exchange = Exchange {
+                requests: requests(case, plan.pools),
+                status: case.status,
+                at_once: if case.page > 0 { PAGES } else { CONNECTIONS },
+            };
+            if case.is_page_rewritten {
+                load.run(&exchange, Duration::ZERO, &mut upstream)?;
+                let (name, length) = (case.name, load.last_body());
+                ensure!(
+                    length > case.page,
+                    "the case `{name}` does not rewrite its page: it has {length} bytes"
+                );
+            }
             Ok(Subject {
                 baseline: baseline.context("a case has no baseline")?,
-                load: Load::connect(envoy.listener(case.name)?)?,
-                exchange: Exchange {
-                    requests: requests(case, plan.pools),
-                    status: case.status,
-                },
+                load,
+                exchange,
             })
         });
         let baselines = (0..baselines.len())
@@ -155,18 +169,27 @@ fn prove(envoy: &Envoy, case: &Case, pools: &Pools) -> Result<()> {
             );
         }
     }
-    let Some((header, value)) = case.proof else {
+    if case.proof.is_none() && case.answer_proof.is_none() {
         return Ok(());
-    };
+    }
     let mut request = Request::get(PROOF_PATH);
     for (name, value) in &case.request_headers {
         request = request.header(name, value);
     }
     let response = Client::http1(envoy.listener(case.name)?).send(request)?;
-    ensure!(
-        response.headers.get(PROOF) == Some(value.as_bytes()),
-        "the header `{header}: {value}` should leave its filters, and the answer is\n{response}"
-    );
+    if let Some((header, value)) = case.proof {
+        ensure!(
+            response.headers.get(PROOF) == Some(value.as_bytes()),
+            "the header `{header}: {value}` should leave its filters, and the answer is\n{response}"
+        );
+    }
+    if let Some((header, value)) = case.answer_proof {
+        let found = response.headers.get(header).unwrap_or_default();
+        ensure!(
+            found.starts_with(value.as_bytes()),
+            "the answer should have the header `{header}: {value}…`, and is\n{response}"
+        );
+    }
     Ok(())
 }
 
@@ -200,8 +223,12 @@ fn request(case: &Case, own: &[(&str, &str)]) -> Vec<u8> {
     } else {
         "POST"
     };
+    let path = match case.page {
+        0 => "/api/items?page=2".to_owned(),
+        size => format!("{}{size}", page::PATH),
+    };
     let mut request = format!(
-        "{method} /api/items?page=2 HTTP/1.1\r\n\
+        "{method} {path} HTTP/1.1\r\n\
          host: shop.example\r\n\
          user-agent: Mozilla/5.0 (X11; Linux x86_64)\r\n\
          accept: application/json\r\n\
