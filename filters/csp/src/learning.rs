@@ -81,22 +81,9 @@ impl Learning {
             sample,
             ..
         } = report;
-        if matches!(directive, Name::Unknown(_)) {
-            return;
+        if let Some(source) = reported_source(directive, blocked, document) {
+            self.note(directive, source, document, sample);
         }
-        let source = match blocked.as_str() {
-            "" => return,
-            "inline" => "'unsafe-inline'".to_owned(),
-            "eval" => "'unsafe-eval'".to_owned(),
-            "wasm-eval" => "'wasm-unsafe-eval'".to_owned(),
-            url => match (origin(url), origin(document)) {
-                (Some(theirs), Some(own)) if theirs == own => "'self'".to_owned(),
-                (Some(theirs), _) => theirs.to_owned(),
-                // `data`, or `data:`
-                (None, _) => format!("{}:", url.trim_end_matches(':')),
-            },
-        };
-        self.note(directive, source, document, sample);
     }
 
     /// Notes that pages use a source.
@@ -193,6 +180,8 @@ fn proposal(entries: &[Entry]) -> Policy {
         }
     }
     let directives = directives.into_iter().filter_map(|(name, mut sources)| {
+        // One that is none must not take the directive, and so its restriction, along.
+        sources.retain(|source| Directive::new(name.as_str(), &[source]).is_ok());
         let is_hash = |source: &&str| source.starts_with("'sha");
         let is_of_attributes = matches!(name, Name::ScriptSrcAttr | Name::StyleSrcAttr);
         if is_of_attributes && sources.iter().any(is_hash) {
@@ -208,10 +197,165 @@ fn proposal(entries: &[Entry]) -> Policy {
     Policy::new(directives.collect()).unwrap_or_default()
 }
 
+/// The source that would allow what a browser reports. `None` where there is none, and where
+/// somebody has made the report up: nothing but a source may get into the proposal, and only
+/// into directives that have sources.
+fn reported_source(directive: &Name, blocked: &str, document: &str) -> Option<String> {
+    let source = match blocked {
+        "inline" => "'unsafe-inline'".to_owned(),
+        "eval" => "'unsafe-eval'".to_owned(),
+        "wasm-eval" => "'wasm-unsafe-eval'".to_owned(),
+        url => match (origin(url), origin(document)) {
+            (Some(theirs), Some(own)) if theirs == own => "'self'".to_owned(),
+            (Some(theirs), _) => theirs.to_owned(),
+            // `data`, `data:`, or `blob:https://a.example/1`
+            (None, _) => format!("{}:", url.split(':').next().unwrap_or_default()),
+        },
+    };
+    let is_one = Directive::new(directive.as_str(), &[&source])
+        .is_ok_and(|directive| directive.sources().is_some());
+    is_one.then_some(source)
+}
+
 /// `https://a.example:8443` of a URL of that host.
 fn origin(url: &str) -> Option<&str> {
-    let authority = url.find("://")?.saturating_add(3);
+    let scheme = url.find(':')?;
+    url.get(scheme..)?.strip_prefix("://")?;
+    let authority = scheme.saturating_add(3);
     let rest = url.get(authority..)?;
     let end = rest.find('/').unwrap_or(rest.len());
     url.get(..authority.saturating_add(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    fn entry(directive: &str, source: &str) -> Entry {
+        [directive, source, "/", ""].map(str::to_owned)
+    }
+
+    fn proposed(entries: &[(&str, &str)]) -> String {
+        let entries: Vec<Entry> = entries
+            .iter()
+            .map(|(directive, source)| entry(directive, source))
+            .collect();
+        proposal(&entries).to_string()
+    }
+
+    const NOTHING: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'";
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn where_nothing_was_seen_nothing_is_allowed() {
+        assert_eq!(proposed(&[]), NOTHING);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn what_was_seen_is_allowed_where_it_was_seen() {
+        for (seen, expected) in [
+            (
+                &[
+                    ("img-src", "https://b.example"),
+                    ("img-src", "'self'"),
+                    ("img-src", "data:"),
+                ][..],
+                "; img-src 'self' data: https://b.example",
+            ),
+            (&[("script-src-elem", "'self'")], "; script-src-elem 'self'"),
+            // In an attribute a hash does nothing alone (CSP3, section 6.7.3.2).
+            (
+                &[(
+                    "script-src-attr",
+                    "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='",
+                )],
+                "; script-src-attr 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' 'unsafe-hashes'",
+            ),
+            // It would allow what an attacker writes as well.
+            (&[("style-src-attr", "'unsafe-inline'")], ""),
+            // What is known to be seen twice.
+            (
+                &[("font-src", "'self'"), ("font-src", "'self'")],
+                "; font-src 'self'",
+            ),
+        ] {
+            assert_eq!(proposed(seen), format!("{NOTHING}{expected}"));
+        }
+        assert_eq!(
+            proposed(&[("base-uri", "'self'"), ("default-src", "'self'")]),
+            NOTHING
+                .replace("default-src 'none'", "default-src 'self'")
+                .replace("base-uri 'none'", "base-uri 'self'")
+        );
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn what_is_no_source_takes_no_directive_along() {
+        for source in [
+            "a b:",
+            "x;:",
+            "https://a.example;script-src",
+            "",
+            "'none':",
+            "ä:",
+        ] {
+            assert_eq!(proposed(&[("default-src", source)]), NOTHING, "{source}");
+            assert_eq!(
+                proposed(&[("default-src", source), ("default-src", "'self'")]),
+                NOTHING.replace("default-src 'none'", "default-src 'self'"),
+                "{source}"
+            );
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_reported_url_is_the_source_that_allows_it() {
+        const PAGE: &str = "https://shop.example/cart";
+        for (blocked, source) in [
+            ("inline", Some("'unsafe-inline'")),
+            ("eval", Some("'unsafe-eval'")),
+            ("wasm-eval", Some("'wasm-unsafe-eval'")),
+            ("https://shop.example/a.js", Some("'self'")),
+            ("https://shop.example", Some("'self'")),
+            (
+                "https://shop.example:8443/a.js",
+                Some("https://shop.example:8443"),
+            ),
+            ("https://cdn.example/a/b.js", Some("https://cdn.example")),
+            ("wss://live.example/", Some("wss://live.example")),
+            ("data", Some("data:")),
+            ("data:", Some("data:")),
+            ("blob:https://shop.example/1", Some("blob:")),
+            ("", None),
+            (":", None),
+            ("trusted types", None),
+            ("'none'", None),
+            ("x; script-src *", None),
+            ("https://a.example; script-src *", None),
+            ("https://", None),
+            ("https:///a", None),
+        ] {
+            let found = reported_source(&Name::ScriptSrc, blocked, PAGE);
+            assert_eq!(found.as_deref(), source, "{blocked}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_report_gets_into_no_directive_without_sources() {
+        for directive in [
+            Name::ReportUri,
+            Name::ReportTo,
+            Name::Sandbox,
+            Name::TrustedTypes,
+            Name::RequireTrustedTypesFor,
+            Name::UpgradeInsecureRequests,
+            Name::parse("made-up"),
+        ] {
+            for blocked in ["https://evil.example/", "inline", "data"] {
+                let found = reported_source(&directive, blocked, "https://a.example/");
+                assert_eq!(found, None, "{directive} {blocked}");
+            }
+        }
+    }
 }
