@@ -214,7 +214,7 @@ impl Deserr<ConfigErrors> for SecurityHeaders {
         let mut errors = None;
         for (field, choice) in &map {
             if let Choice::Value(value) = choice
-                && let Err(problem) = (field.0.check)(value)
+                && let Err(problem) = is_one_line(value).and_then(|()| (field.0.check)(value))
             {
                 let at = location.push_key(field.0.field);
                 ConfigErrors::add(&mut errors, ConfigErrors::at(at, problem));
@@ -282,6 +282,17 @@ impl SecurityHeaders {
     }
 }
 
+/// What the checks of single headers need not look for.
+fn is_one_line(value: &str) -> Result<(), Problem> {
+    let is_printable = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    let is_bare = value == value.trim();
+    if is_printable && is_bare {
+        return Ok(());
+    }
+    Err(Problem::new(format!("{value:?} is no header's value"))
+        .help("printable ASCII on one line, without spaces around it"))
+}
+
 fn one_of(value: &str, allowed: &[&str]) -> Result<(), Problem> {
     if allowed.contains(&value) {
         return Ok(());
@@ -293,6 +304,14 @@ fn one_of(value: &str, allowed: &[&str]) -> Result<(), Problem> {
 /// `same-origin; report-to="x"`: browsers take a `report-to` beside the value.
 fn before_parameters(value: &str) -> &str {
     value.split(';').next().unwrap_or_default().trim_end()
+}
+
+/// Without the quotation marks around it, if it has any.
+fn unquoted(value: &str) -> &str {
+    let inner = value
+        .strip_prefix('"')
+        .and_then(|value| value.strip_suffix('"'));
+    inner.unwrap_or(value)
 }
 
 /// RFC 6797, section 6.1.
@@ -307,15 +326,16 @@ fn strict_transport_security(value: &str) -> Result<(), Problem> {
     {
         let (name, value) = match directive.split_once('=') {
             None => (directive, None),
-            Some((name, value)) => (name.trim_end(), Some(value.trim_start().trim_matches('"'))),
+            Some((name, value)) => (name.trim_end(), Some(unquoted(value.trim_start()))),
         };
         let is = |known: &str| name.eq_ignore_ascii_case(known);
         match value {
             Some(value) if is("max-age") && max_age.is_none() => {
-                let seconds: u64 = value.parse().map_err(|_| {
+                let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
+                let seconds = value.parse().ok().filter(|_: &u64| is_number);
+                max_age = Some(seconds.ok_or_else(|| {
                     Problem::new(format!("`max-age` is a number of seconds, got `{value}`"))
-                })?;
-                max_age = Some(seconds);
+                })?);
             }
             None if is("includeSubDomains") && !include_subdomains => include_subdomains = true,
             None if is("preload") && !preload => preload = true,
@@ -428,3 +448,6 @@ fn clear_site_data(value: &str) -> Result<(), Problem> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests;
