@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use legation::headers::HeadersMut;
 use legation::http::HeaderName;
 use legation::http::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
-    EXPIRES, LAST_MODIFIED,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY,
+    CONTENT_TYPE, ETAG, EXPIRES, LAST_MODIFIED,
 };
 use legation::{Configure, RequestHeaders, ResponseHeaders, Result, matcher};
 
@@ -21,6 +22,9 @@ use crate::rules::{Pages, Rule, Sending, charset, essence};
 
 /// How long a count may wait in the module before it shows on `/stats`.
 pub(crate) const COUNTS_EVERY: Duration = Duration::from_secs(1);
+
+/// More of a path is not remembered with what its page uses.
+const LONGEST_PATH: usize = 256;
 
 /// Rules and what is counted of them.
 pub(crate) struct Core {
@@ -116,10 +120,6 @@ impl Core {
             request.headers().remove(name)?;
         }
         let Some(rule) = rule else { return Ok(false) };
-        if rule.needs_tls() {
-            let scheme = request.headers().get("x-forwarded-proto")?;
-            seen.is_secure = scheme == Some(b"https");
-        }
         if let Some(name) = told {
             let nonce = Nonce::draw()?;
             request.headers().set(name, nonce.as_str())?;
@@ -129,13 +129,18 @@ impl Core {
             seen.is_head = request.method()? == Some(b"HEAD");
             asking::for_a_page(request, rule.pages == Pages::Change)?;
         }
+        if rule.needs_tls() {
+            // Where no more is read, for the price of the one.
+            let scheme = request.headers().peek("x-forwarded-proto")?;
+            seen.is_secure = scheme.as_deref() == Some(b"https");
+        }
         if rule.learn {
             let path = request.path()?.unwrap_or_default();
             let end = path
                 .iter()
                 .position(|byte| matches!(byte, b'?' | b'#'))
                 .unwrap_or(path.len());
-            let path = path.get(..end).unwrap_or_default();
+            let path = path.get(..end.min(LONGEST_PATH)).unwrap_or_default();
             seen.path = String::from_utf8_lossy(path).into();
         }
         Ok(true)
@@ -153,30 +158,26 @@ impl Core {
         let Some((index, rule)) = rule else {
             return Ok(None);
         };
+        // Before anything is written: a header that was read alone is known until then.
+        let has_policies = self.has_policies(rule, response)?;
+        let content_type = if has_policies && rule.pages != Pages::Pass {
+            response.headers().get(CONTENT_TYPE.as_str())?
+        } else {
+            None
+        };
+        let content_type = content_type.map(<[u8]>::to_vec).unwrap_or_default();
         write_headers(rule, seen.is_secure, response)?;
-        let status = response.status()?.unwrap_or_default();
-        // A 304 freshens headers that were stored with a page and its nonce (RFC 9111,
-        // section 3.2): a new one would not fit it.
-        if rule.policies.is_empty() && rule.pages == Pages::Pass
-            || matches!(status, 100..=199 | 304)
-        {
+        if !has_policies {
             return Ok(None);
         }
-        let content_type = response.headers().get(CONTENT_TYPE.as_str())?;
-        if !rule.is_for(content_type) {
-            self.counts.other_types.add(1);
-            return Ok(None);
-        }
-        let content_type = content_type.map(<[u8]>::to_vec);
-        if rule.has_nonce() && seen.nonce.is_none() {
+        if rule.has_nonce && seen.nonce.is_none() {
             seen.nonce = Some(Nonce::draw()?);
         }
-        let content_type = content_type.unwrap_or_default();
         // Before its `cache-control` is ours.
         let coding = if rule.pages == Pages::Pass {
             None
         } else {
-            look(&content_type, status, response)?
+            look(&content_type, response)?
         };
         self.write_policies(rule, seen.nonce, response)?;
         self.counts.policies.add(1);
@@ -190,6 +191,7 @@ impl Core {
         if rule.pages == Pages::Change {
             let headers = response.headers();
             for name in [
+                ACCEPT_RANGES,
                 CONTENT_LENGTH,
                 ETAG,
                 CONTENT_DIGEST,
@@ -197,9 +199,8 @@ impl Core {
                 DIGEST,
                 REPR_DIGEST,
             ] {
-                headers.remove(&name)?;
+                remove_if_there(headers, &name)?;
             }
-            headers.remove(&legation::http::header::ACCEPT_RANGES)?;
             if coding != Coding::Identity {
                 headers.remove(&CONTENT_ENCODING)?;
             }
@@ -216,6 +217,35 @@ impl Core {
         }))
     }
 
+    /// Whether a response is one that has policies. Of responses to most rules no more is read than
+    /// their type.
+    fn has_policies(&self, rule: &Rule, response: &mut ResponseHeaders) -> Result<bool> {
+        if rule.policies.is_empty() {
+            return Ok(false);
+        }
+        // A 304 freshens headers that were stored with a page and its nonce (RFC 9111,
+        // section 3.2): a new one would not fit it.
+        if rule.is_each_its_own() && is_without_content(response)? {
+            return Ok(false);
+        }
+        if rule.takes_every_type() {
+            return Ok(true);
+        }
+        if rule.reads_type_alone() {
+            response.headers().read_alone(&CONTENT_TYPE)?;
+        }
+        match response.headers().get(CONTENT_TYPE.as_str())? {
+            Some(content_type) if rule.is_for(content_type) => Ok(true),
+            Some(_) => {
+                self.counts.other_types.add(1);
+                Ok(false)
+            }
+            // What has no type may be taken for a page; but of what a 304 freshens nobody
+            // knows that it is one. It may be a worker's script.
+            None => Ok(!is_without_content(response)?),
+        }
+    }
+
     /// Writes the policies, and keeps a page with a nonce out of caches.
     fn write_policies(
         &self,
@@ -223,9 +253,9 @@ impl Core {
         nonce: Option<Nonce>,
         response: &mut ResponseHeaders,
     ) -> Result<()> {
+        let mut sends = false;
         let mut sends_nonce = false;
         let mut is_kept = false;
-        let mut value = String::new();
         for sending in &rule.policies {
             let name = &sending.header;
             if rule.existing_policy == Existing::Keep {
@@ -238,33 +268,59 @@ impl Core {
                     continue;
                 }
             }
-            if rule.existing_policy == Existing::Merge && merge(sending, nonce, response)? {
-                sends_nonce |= sending.template.has_nonce();
+            sends = true;
+            sends_nonce |= sending.template.has_nonce();
+            // Nor to merge ours with ours: each is to be reported for itself.
+            if rule.existing_policy == Existing::Merge
+                && !sending.is_second
+                && merge(sending, nonce, response)?
+            {
                 continue;
             }
-            value.clear();
-            write(&sending.template, nonce, &mut value)?;
+            let made;
+            let value = if let Some(fixed) = &sending.fixed {
+                &**fixed
+            } else {
+                made = write(&sending.template, nonce)?;
+                &made
+            };
             let headers = response.headers();
             match rule.existing_policy {
                 Existing::Replace | Existing::Keep if !sending.is_second => {
-                    headers.set(name, &value)?;
+                    headers.set(name, value)?;
                 }
-                _ => headers.append(name, &value)?,
+                _ => headers.append(name, value)?,
             }
-            sends_nonce |= sending.template.has_nonce();
         }
         let headers = response.headers();
-        if let Some(endpoints) = &rule.endpoints {
+        if let Some(endpoints) = &rule.endpoints
+            && sends
+        {
             headers.append(&REPORTING_ENDPOINTS, endpoints)?;
         }
         if sends_nonce {
             headers.set(&CACHE_CONTROL, "no-store")?;
             for name in [ETAG, LAST_MODIFIED, EXPIRES] {
-                headers.remove(&name)?;
+                remove_if_there(headers, &name)?;
             }
         }
         Ok(())
     }
+}
+
+/// Whether a response says nothing about what is shown: a 304, or one before the response itself.
+fn is_without_content(response: &mut ResponseHeaders) -> Result<bool> {
+    let status = response.status()?.unwrap_or_default();
+    Ok(matches!(status, 100..=199 | 304))
+}
+
+/// Removes a header from headers that were read: most do not have it, and that is known without
+/// a host call.
+fn remove_if_there(headers: &mut HeadersMut, name: &HeaderName) -> Result<()> {
+    if headers.contains(name.as_str())? {
+        headers.remove(name)?;
+    }
+    Ok(())
 }
 
 /// Sends what both policies allow in one, where one can say it. `false`: nothing is
@@ -288,24 +344,19 @@ fn merge(sending: &Sending, nonce: Option<Nonce>, response: &mut ResponseHeaders
     if is_alone {
         return Ok(false);
     }
-    let mut value = String::new();
-    write(&Template::new(&merged), nonce, &mut value)?;
+    let value = write(&Template::new(&merged), nonce)?;
     headers.set(&sending.header, &value)?;
     Ok(true)
 }
 
 /// Whether a page can be looked at, and through which coding.
-fn look(
-    content_type: &[u8],
-    status: u16,
-    response: &mut ResponseHeaders,
-) -> Result<Option<Coding>> {
+fn look(content_type: &[u8], response: &mut ResponseHeaders) -> Result<Option<Coding>> {
     let essence = essence(content_type);
     let is_page = ContentType::PAGES
         .iter()
         .any(|page| essence.eq_ignore_ascii_case(page.as_bytes()));
     // A part of a page cannot be told where it begins (RFC 9110, section 15.3.7).
-    if !is_page || matches!(status, 204..=206) {
+    if !is_page || matches!(response.status()?, Some(204..=206)) {
         return Ok(None);
     }
     let headers = response.headers();
@@ -326,6 +377,10 @@ fn look(
 
 /// Says what is weak in a rule's policies.
 fn log_findings(index: usize, rule: &Rule) {
+    let name = match &rule.name {
+        Some(name) => name.to_string(),
+        None => index.to_string(),
+    };
     for Sending { header, policy, .. } in &rule.policies {
         let by = if *header == CONTENT_SECURITY_POLICY {
             By::Header
@@ -341,20 +396,22 @@ fn log_findings(index: usize, rule: &Rule) {
         ) {
             match finding.severity {
                 Severity::High | Severity::Syntax | Severity::Medium => {
-                    log::warn!(rule:% = index, header:%; "{finding}");
+                    log::warn!(rule:% = name, header:%; "{finding}");
                 }
                 Severity::None => {}
-                _ => log::info!(rule:% = index, header:%; "{finding}"),
+                _ => log::info!(rule:% = name, header:%; "{finding}"),
             }
         }
     }
 }
 
-fn write(template: &Template, nonce: Option<Nonce>, value: &mut String) -> Result<()> {
+fn write(template: &Template, nonce: Option<Nonce>) -> Result<String> {
     let nonce = nonce.as_ref().map_or("", Nonce::as_str);
+    let mut value = String::with_capacity(template.len(nonce.len(), &[]));
     template
-        .write(nonce, &[], value)
-        .map_err(|error| legation::Error::other(error.to_string()))
+        .write(nonce, &[], &mut value)
+        .map_err(|error| legation::Error::other(error.to_string()))?;
+    Ok(value)
 }
 
 /// The headers beside the policy.

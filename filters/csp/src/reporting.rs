@@ -49,3 +49,43 @@ impl Reporting {
         self.endpoints.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    fn reporting(json: &str) -> Reporting {
+        let json = format!(r#"{{"rules":[{{"preset":"api"}}],{json}}}"#);
+        Reporting::of(&legation::config::parse(json.as_bytes()).unwrap())
+    }
+
+    fn added(reporting: &Reporting, policy: &str) -> String {
+        reporting.added_to(Policy::parse(policy).0).to_string()
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_policy_that_says_nothing_of_reports_has_them_sent_to_the_collector() {
+        let none = reporting(r#""lint":"off""#);
+        assert_eq!(added(&none, "img-src *"), "img-src *");
+        let some = reporting(r#""collector":{"path":"/r"}"#);
+        for (policy, expected) in [
+            ("img-src *", "img-src *; report-uri /r"),
+            ("img-src *; report-uri /own", "img-src *; report-uri /own"),
+            ("img-src *; report-to own", "img-src *; report-to own"),
+        ] {
+            assert_eq!(added(&some, policy), expected);
+        }
+    }
+
+    /// A dictionary of RFC 9651.
+    #[wasm_bindgen_test(unsupported = test)]
+    fn endpoints_are_a_dictionary_in_their_order() {
+        let endpoints =
+            reporting(r#""reporting_endpoints":{"b":"/r","a":"https://a.example/?x=1"}"#);
+        let value = endpoints.endpoints().unwrap();
+        assert_eq!(value, r#"b="/r", a="https://a.example/?x=1""#);
+        assert_eq!(reporting(r#""lint":"off""#).endpoints(), None);
+    }
+}
