@@ -63,7 +63,7 @@ pub struct Config {
 #[derive(Debug, Deserr)]
 #[deserr(error = ConfigErrors, deny_unknown_fields, validate = check::rule -> ConfigErrors)]
 pub struct Rule {
-    /// What the rule is called in log lines and in its counters.
+    /// What the rule is called in the log: its number, unless given.
     #[deserr(default)]
     pub name: Given<Label>,
     /// Which requests it is for: all, unless given.

@@ -71,7 +71,7 @@ pub(super) fn config(config: Config, at: ValuePointerRef<'_>) -> Result<Config, 
             && earlier.any(|other| other.name == rule.name)
         {
             let problem = Problem::new(format!("another rule is called `{name}`"))
-                .help("each rule has counters under its name: give each its own");
+                .help("the log calls rules by their names: give each its own");
             add(at.push_key("name"), problem);
         }
         match ended_by {

@@ -6,10 +6,10 @@ use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 use legation::config::{ConfigErrors, HeaderName, Key, Problem, string};
 use legation::http::{self, header};
 
-/// Longer names make unwieldy counters.
+/// Longer names make unwieldy log lines.
 const LONGEST_LABEL: usize = 64;
 
-/// What a rule is called, in log lines and in its counters.
+/// What a rule is called in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label(Box<str>);
 
@@ -43,7 +43,7 @@ impl Deserr<ConfigErrors> for Label {
         let problem = Problem::new(format!(
             "a name is 1 to {LONGEST_LABEL} characters from A-Z, a-z, 0-9, `_` and `-`"
         ));
-        let problem = problem.help("it becomes part of counters' names");
+        let problem = problem.help("the log calls the rule so");
         Err(ConfigErrors::at(location, problem))
     }
 }
@@ -100,5 +100,89 @@ impl Deserr<ConfigErrors> for RemovedName {
             return Err(ConfigErrors::at(location, problem));
         }
         Ok(Self(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use legation::config::{self, Given};
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+    use crate::config::ContentType;
+
+    /// What comes of texts, each by itself.
+    fn is_taken<T: Deserr<ConfigErrors>>(text: &str) -> bool {
+        let json = serde_json::Value::from(text).to_string();
+        config::parse::<T>(json.as_bytes()).is_ok()
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_rule_is_called_by_one_word() {
+        let longest = "a".repeat(64);
+        for name in ["a", "Pages_2-b", &longest] {
+            assert!(is_taken::<Label>(name), "{name}");
+        }
+        for name in ["", "a b", "a.b", "ä", &"a".repeat(65)] {
+            assert!(!is_taken::<Label>(name), "{name}");
+        }
+    }
+
+    /// RFC 9651, section 3.1.2.
+    #[wasm_bindgen_test(unsupported = test)]
+    fn an_endpoint_is_named_as_a_key_of_structured_fields() {
+        for (name, is_one) in [
+            ("csp", true),
+            ("*", true),
+            ("a-b_c.d*1", true),
+            ("", false),
+            ("1a", false),
+            ("_a", false),
+            ("CSP", false),
+            ("a b", false),
+            ("a=b", false),
+        ] {
+            assert_eq!(EndpointName::from_key(name).is_ok(), is_one, "{name}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn what_says_where_a_message_ends_stays() {
+        for (name, is_one) in [
+            ("server", true),
+            ("X-Powered-By", true),
+            ("content-length", false),
+            ("Transfer-Encoding", false),
+            (":status", false),
+            ("a b", false),
+        ] {
+            assert_eq!(is_taken::<RemovedName>(name), is_one, "{name}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_media_type_is_one_without_parameters() {
+        for (text, is_one) in [
+            ("text/html", true),
+            ("IMAGE/svg+xml", true),
+            ("application/vnd.a-b.c_d", true),
+            ("*/*", true),
+            ("*", false),
+            ("", false),
+            ("html", false),
+            ("text/", false),
+            ("/html", false),
+            ("text/*", false),
+            ("*/html", false),
+            ("text/html/x", false),
+            ("text/html; charset=utf-8", false),
+            ("text/html, text/plain", false),
+            ("text/h\u{e4}", false),
+        ] {
+            assert_eq!(is_taken::<ContentType>(text), is_one, "{text}");
+        }
+        let read = config::parse::<Given<ContentType>>(b"\"TEXT/Html\"");
+        let read = read.unwrap().0.unwrap();
+        assert_eq!(read.as_str(), "text/html");
     }
 }
