@@ -65,26 +65,25 @@ impl Deserr<ConfigErrors> for Written {
 
 /// Reads a text, and refuses what a browser would read as something else.
 fn of_text(text: &str, at: ValuePointerRef<'_>) -> Result<Policy, ConfigErrors> {
-    let mut errors = None;
-    let mut add = |problem: Problem| {
-        ConfigErrors::add(&mut errors, ConfigErrors::at(at, problem));
-    };
     if let Some(char) = text
         .chars()
         .find(|char| *char == ',' || !matches!(char, ' '..='~'))
     {
         let problem = Problem::new(format!("{char:?} stands in the policy"));
-        add(match char {
+        // What is said of the text around it would be of another policy.
+        return Err(ConfigErrors::at(at, match char {
             ',' => problem.help("a comma begins another policy: write `;` between directives and a space between values"),
             _ => problem.help("a policy is a header's value: printable ASCII, on one line"),
-        });
+        }));
     }
+    let mut errors = None;
     let (policy, mut findings) = Policy::parse(text);
     findings.extend(lint(&policy, &Delivery::default()));
     findings.retain(|finding| finding.severity == Severity::Syntax);
     findings.dedup();
     for finding in findings {
-        add(Problem::new(finding.to_string()));
+        let problem = Problem::new(finding.to_string());
+        ConfigErrors::add(&mut errors, ConfigErrors::at(at, problem));
     }
     ConfigErrors::check(errors, policy)
 }
