@@ -153,6 +153,7 @@ fn fuzz_configurations(seeds: std::ops::Range<u64>) -> u64 {
                 return;
             };
             taken += 1;
+            host.set_allow_on_headers_stop_iteration(true);
             for (path, content_type) in [("/api/a", ""), ("/", "text/html"), ("/x", "a/b")] {
                 let response = Response::ok()
                     .header("content-type", content_type)
