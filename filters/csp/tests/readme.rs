@@ -97,8 +97,8 @@ fn sorted(mut names: Vec<String>) -> Vec<String> {
 #[test]
 fn every_configuration_is_taken() {
     let configurations = readme::configurations(README);
-    // Two first examples, a policy by its parts, and learning.
-    assert_eq!(configurations.len(), 4, "{configurations:#?}");
+    // Two first examples, a policy by its parts, learning, and four recipes.
+    assert_eq!(configurations.len(), 8, "{configurations:#?}");
     for configuration in &configurations {
         host(configuration);
     }
