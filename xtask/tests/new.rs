@@ -204,7 +204,7 @@ fn a_filter_that_cannot_be_made_leaves_nothing() -> Result<()> {
     let tests = copy.root.join("tests/tests");
     let manifest = copy.root.join("tests/Cargo.toml");
     let without_tests =
-        fs::read_to_string(&manifest)?.replace("[[test]]", "[package.metadata.none]");
+        fs::read_to_string(&manifest)?.replace("[[test]]", "[[package.metadata.none]]");
     fs::remove_file(&manifest)?;
     fs::write(&manifest, without_tests)?;
     fs::remove_dir_all(&tests)?;
