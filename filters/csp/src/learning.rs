@@ -3,7 +3,7 @@
 //! Everything that was seen stands in one value that all workers share. It is written when
 //! something new is seen, which after the first visits of a site is seldom.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 
 use legation::http::Method;
@@ -34,6 +34,8 @@ pub(crate) struct Learning {
     shared: SharedValue<Json<Vec<Entry>>>,
     /// What this worker need not ask the others about again.
     known: RefCell<HashSet<(String, String)>>,
+    /// Whether there is no room for more.
+    is_full: Cell<bool>,
     /// What there was no room for.
     dropped: Tally,
 }
@@ -46,6 +48,7 @@ impl Learning {
             allow: config.allow,
             shared: SharedValue::new(format!("csp.{scope}.learned")),
             known: RefCell::default(),
+            is_full: Cell::default(),
             dropped: Tally::new(host.counter("learned_dropped")),
         }
     }
@@ -60,15 +63,17 @@ impl Learning {
 
     /// Notes what a page holds.
     pub(crate) fn note_page(&self, seen: &Seen, page: &str) {
-        for sighting in seen.sightings.iter().filter(|sighting| !sighting.nonced) {
+        let uses = seen.sightings.iter().filter(|sighting| !sighting.nonced);
+        let uses = uses.filter_map(|sighting| {
             let (source, sample) = match &sighting.what {
                 What::Hash(hash) => (format!("'{hash}'"), ""),
                 What::Source { expression, url } => (expression.to_string(), &**url),
                 // By its hash it would run wherever it stood: a person is to look at it.
-                What::Url(_) | What::Unreadable => continue,
+                What::Url(_) | What::Unreadable => return None,
             };
-            self.note(&sighting.directive, source, page, sample);
-        }
+            Some(entry(&sighting.directive, source, page, sample))
+        });
+        self.note(uses.collect());
         self.dropped.add(seen.more.into());
     }
 
@@ -82,43 +87,58 @@ impl Learning {
             ..
         } = report;
         if let Some(source) = reported_source(directive, blocked, document) {
-            self.note(directive, source, document, sample);
+            self.note(vec![entry(directive, source, document, sample)]);
         }
     }
 
-    /// Notes that pages use a source.
-    pub(crate) fn note(&self, directive: &Name, source: String, page: &str, sample: &str) {
-        let key = (directive.as_str().to_owned(), source);
-        let mut known = self.known.borrow_mut();
-        if known.contains(&key) {
+    /// Notes what is used, in one look at what all workers know; in none where this one knows
+    /// all of it, or that there is no room: nothing that was noted goes again.
+    fn note(&self, mut uses: Vec<Entry>) {
+        let known = self.known.take();
+        uses.retain(|[directive, source, ..]| {
+            !known.contains(&(directive.clone(), source.clone()))
+        });
+        self.known.replace(known);
+        if uses.is_empty() {
             return;
         }
-        let mut is_full = false;
-        let updated = self.shared.update(|old| {
-            let Json(mut entries) = old.unwrap_or(Json(Vec::new()));
-            let is_it = |[directive, source, ..]: &Entry| *directive == key.0 && *source == key.1;
-            is_full = entries.len() >= self.max_entries;
-            if entries.iter().any(is_it) || is_full {
-                return None;
-            }
-            let end = sample.floor_char_boundary(LONGEST_SAMPLE);
-            let sample = sample.get(..end).unwrap_or_default().to_owned();
-            entries.push([key.0.clone(), key.1.clone(), page.to_owned(), sample]);
-            Some(Json(entries))
-        });
-        match updated {
-            Ok(_) if is_full => self.dropped.add(1),
-            Ok(_) => {}
-            Err(error) => {
-                self.dropped.add(1);
+        let mut without_room = uses.len();
+        if !self.is_full.get() {
+            let updated = self.shared.update(|old| {
+                let Json(mut entries) = old.unwrap_or(Json(Vec::new()));
+                let before = entries.len();
+                without_room = 0;
+                for one in &uses {
+                    if entries.iter().any(|entry| entry[..2] == one[..2]) {
+                        continue;
+                    }
+                    if entries.len() >= self.max_entries {
+                        without_room = without_room.saturating_add(1);
+                    } else {
+                        entries.push(one.clone());
+                    }
+                }
+                self.is_full.set(entries.len() >= self.max_entries);
+                (entries.len() > before).then_some(Json(entries))
+            });
+            if let Err(error) = updated {
+                self.dropped
+                    .add(u64::try_from(uses.len()).unwrap_or(u64::MAX));
                 log::warn!(error:%; "what a page uses was not noted");
                 return;
             }
         }
+        self.dropped
+            .add(u64::try_from(without_room).unwrap_or(u64::MAX));
+        let mut known = self.known.take();
         if known.len() >= self.max_entries.saturating_mul(2) {
             known.clear();
         }
-        known.insert(key);
+        known.extend(
+            uses.into_iter()
+                .map(|[directive, source, ..]| (directive, source)),
+        );
+        self.known.replace(known);
     }
 
     /// The proposal, for whom it is meant. Others are told that there is nothing.
@@ -153,6 +173,17 @@ impl Learning {
             .body(body.to_string())
             .details("csp_learning"))
     }
+}
+
+fn entry(directive: &Name, source: String, page: &str, sample: &str) -> Entry {
+    let end = sample.floor_char_boundary(LONGEST_SAMPLE);
+    let sample = sample.get(..end).unwrap_or_default();
+    [
+        directive.as_str().to_owned(),
+        source,
+        page.to_owned(),
+        sample.to_owned(),
+    ]
 }
 
 /// The policy that allows what was seen and nothing else.

@@ -15,11 +15,6 @@ impl Written {
         &self.0
     }
 
-    /// The policy itself.
-    pub fn into_inner(self) -> Policy {
-        self.0
-    }
-
     /// Whether a nonce is written into it.
     pub fn has_nonce(&self) -> bool {
         self.0.has_slot(Slot::Nonce)
