@@ -18,7 +18,7 @@ use legation::http::HeaderName;
 use legation::http::header::{CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY_REPORT_ONLY};
 use legation::matcher::Matcher;
 
-use crate::policy::Policy;
+use crate::policy::{By, Delivery, Finding, Policy, lint};
 
 pub use collector::{Collector, Path};
 pub use content_type::ContentType;
@@ -120,6 +120,22 @@ impl Rule {
         let reported = reported.map(|policy| (CONTENT_SECURITY_POLICY_REPORT_ONLY, policy));
         enforced.into_iter().chain(reported).collect()
     }
+}
+
+/// What the linter has to say of a policy that is sent in this header.
+pub(crate) fn findings(header: &HeaderName, policy: &Policy) -> Vec<Finding> {
+    let by = if header == CONTENT_SECURITY_POLICY {
+        By::Header
+    } else {
+        By::ReportOnlyHeader
+    };
+    // What is written in a configuration is the same in each response.
+    let delivery = Delivery {
+        by,
+        fixed: true,
+        ..Delivery::default()
+    };
+    lint(policy, &delivery)
 }
 
 /// What becomes of a policy that the upstream has sent.

@@ -5,18 +5,18 @@ use std::time::Duration;
 use legation::headers::HeadersMut;
 use legation::http::HeaderName;
 use legation::http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY,
-    CONTENT_TYPE, ETAG, EXPIRES, LAST_MODIFIED,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, EXPIRES,
+    LAST_MODIFIED,
 };
 use legation::{Configure, RequestHeaders, ResponseHeaders, Result, matcher};
 
 use crate::asking;
-use crate::config::{Config, ContentType, Existing, ExistingHeaders, Lint};
+use crate::config::{self, Config, ContentType, Existing, ExistingHeaders, Lint};
 use crate::counts::Counts;
 use crate::header_names::{CONTENT_DIGEST, CONTENT_MD5, DIGEST, REPORTING_ENDPOINTS, REPR_DIGEST};
 use crate::html::Coding;
 use crate::nonce::Nonce;
-use crate::policy::{self, By, Delivery, PolicyList, Severity, Template, lint};
+use crate::policy::{self, PolicyList, Severity, Template};
 use crate::reporting::Reporting;
 use crate::rules::{Pages, Rule, Sending, charset, essence};
 
@@ -382,18 +382,7 @@ fn log_findings(index: usize, rule: &Rule) {
         None => index.to_string(),
     };
     for Sending { header, policy, .. } in &rule.policies {
-        let by = if *header == CONTENT_SECURITY_POLICY {
-            By::Header
-        } else {
-            By::ReportOnlyHeader
-        };
-        for finding in lint(
-            policy,
-            &Delivery {
-                by,
-                ..Delivery::default()
-            },
-        ) {
+        for finding in config::findings(header, policy) {
             match finding.severity {
                 Severity::High | Severity::Syntax | Severity::Medium => {
                     log::warn!(rule:% = name, header:%; "{finding}");

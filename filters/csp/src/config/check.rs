@@ -2,11 +2,10 @@
 
 use deserr::ValuePointerRef;
 use legation::config::{ConfigErrors, Given, Problem};
-
 use legation::http::header::CONTENT_SECURITY_POLICY;
 
 use super::{Config, Lint, Preset, Rule, Written};
-use crate::policy::{Delivery, Finding, Severity, lint};
+use crate::policy::{Finding, Severity};
 
 pub(super) fn rule(rule: Rule, at: ValuePointerRef<'_>) -> Result<Rule, ConfigErrors> {
     let has_policy = rule.policy.0.is_some() || rule.report_only_policy.0.is_some();
@@ -94,7 +93,8 @@ pub(super) fn config(config: Config, at: ValuePointerRef<'_>) -> Result<Config, 
                 };
                 let at = at.push_key(field);
                 let weak = |finding: &Finding| finding.severity <= Severity::Medium;
-                for finding in lint(&policy, &Delivery::default()).into_iter().filter(weak) {
+                let findings = super::findings(&CONTENT_SECURITY_POLICY, &policy);
+                for finding in findings.into_iter().filter(weak) {
                     add(at, Problem::new(finding.to_string()));
                 }
             }
