@@ -5,10 +5,9 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use legation::http::HeaderName;
+use legation_jose::claims_rules::Insufficient;
 use legation_jose::confirmation::Confirmation;
 use legation_jose::{ClaimError, Claims, Validation};
-
-use crate::claims_rules::Insufficient;
 
 /// How old the time may be that a tick left behind: a tick comes every second.
 const TICK: Duration = Duration::from_secs(2);

@@ -5,9 +5,7 @@
 //! configuration with several mistakes is answered with all of them.
 
 mod elsewhere;
-mod keys;
 mod names;
-mod output;
 mod provider;
 mod requirement;
 
@@ -16,13 +14,11 @@ use legation::config::{
     ConfigErrors, Given, Mode, NonEmpty, OrderedMap, Problem, StatPrefix, suggest,
 };
 use legation::matcher::Matcher;
+use legation_jose::claims_rules::{RequiredAuthentication, RequiredClaim, RequiredScopes};
+use legation_jose::trusted::TrustedHeader;
 
-use crate::claims_rules::{RequiredAuthentication, RequiredClaim, RequiredScopes};
-pub use keys::LocalJwks;
-pub(crate) use names::is_same_to_some;
-pub use names::{ClaimPath, Name, Realm, StateName, TrustedHeader};
-pub(crate) use output::claim;
-pub use output::{ClaimToHeader, Separator};
+pub use legation_jose::keys::LocalJwks;
+pub use names::{Name, Realm, StateName};
 pub use provider::{CacheConfig, FromHeader, Provider};
 pub use requirement::{
     ExtractOnly, Nothing, ProviderAndAudiences, Requirement, Requirements, Requires,

@@ -4,8 +4,9 @@ use std::time::SystemTime;
 
 use legation::config::{Given, NonEmpty};
 use legation_jose::Claims;
-
-use crate::claims_rules::{Insufficient, RequiredAuthentication, RequiredClaim, RequiredScopes};
+use legation_jose::claims_rules::{
+    Insufficient, RequiredAuthentication, RequiredClaim, RequiredScopes,
+};
 
 /// What a provider or a rule demands of good tokens.
 #[derive(Debug, Default)]

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use legation::http::header::{AUTHORIZATION, HeaderName};
 use legation_jose::dpop::Scheme;
+use legation_jose::trusted::Lengths;
 use smallvec::SmallVec;
 
 use crate::config::Config;
@@ -346,31 +347,6 @@ fn cookie(pair: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((name.trim_ascii(), unquoted.unwrap_or(value)))
 }
 
-/// The lengths of some names, to tell most others apart by one look.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Lengths(u64);
-
-impl Lengths {
-    /// Whether one of the names may have this length.
-    pub(crate) fn contains(self, length: usize) -> bool {
-        self.0 & Self::bit(length) != 0
-    }
-
-    fn bit(length: usize) -> u64 {
-        1 << length.min(63)
-    }
-}
-
-impl FromIterator<usize> for Lengths {
-    fn from_iter<I: IntoIterator<Item = usize>>(lengths: I) -> Self {
-        Self(
-            lengths
-                .into_iter()
-                .fold(0, |bits, length| bits | Self::bit(length)),
-        )
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use wasm_bindgen_test::wasm_bindgen_test;
@@ -427,16 +403,5 @@ mod tests {
         assert_eq!(after("dpop a", false), None);
         assert_eq!(after("x DPoP a", true), None);
         assert_eq!(after("DPoP", true), None);
-    }
-
-    #[wasm_bindgen_test(unsupported = test)]
-    fn lengths_tell_most_names_apart_and_none_wrongly() {
-        let lengths: Lengths = [3, 13, 200].into_iter().collect();
-        for length in [3, 13, 200, 63, 1_000] {
-            assert!(lengths.contains(length), "{length}");
-        }
-        for length in [0, 1, 12, 14, 62] {
-            assert!(!lengths.contains(length), "{length}");
-        }
     }
 }

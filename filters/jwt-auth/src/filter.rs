@@ -10,18 +10,18 @@ use legation::fingerprint::Fingerprints;
 use legation::http::HeaderName;
 use legation::http::header::COOKIE;
 use legation::{
-    Configure, Error, Flow, HttpFilter, LocalReply, RequestHeaders, Result, clock, filter_state,
-    foreign,
+    Configure, Flow, HttpFilter, LocalReply, RequestHeaders, Result, clock, filter_state, foreign,
 };
 use legation_jose::Algorithms;
+use legation_jose::claims_rules::RequiredAuthentication;
 use legation_jose::confirmation::{Binding, Digest};
 use legation_jose::dpop::Dpop;
 use legation_jose::keys::KeySource;
+use legation_jose::trusted::Trusted;
 use log::{Level, log, log_enabled};
 use smallvec::SmallVec;
 
 use crate::challenge::{Challenge, ErrorCode, Scheme};
-use crate::claims_rules::RequiredAuthentication;
 use crate::config::Config;
 use crate::counts::Counts;
 use crate::demands::Demands;
@@ -32,7 +32,7 @@ use crate::provider::Provider;
 use crate::refusal::{Reason, Refusal};
 use crate::requirement::{Pass, Passed};
 use crate::rules::{Rule, Rules};
-use crate::trusted::Trusted;
+use crate::trusted::trusted;
 
 /// How long a count may wait in the module before it shows on `/stats`, and how old
 /// the time may be that is good enough for a token which expires much later.
@@ -104,7 +104,7 @@ impl HttpFilter for JwtAuth {
             providers: providers.into(),
             rules,
             locations: Locations::new(&config),
-            trusted: Trusted::new(&config),
+            trusted: trusted(&config),
             fingerprints: Fingerprints::new().map_err(|error| unusable(&error))?,
             counts: Counts::new(host),
             mode: config.mode,
@@ -139,21 +139,6 @@ impl HttpFilter for JwtAuth {
 }
 
 impl JwtAuth {
-    /// Takes out what only accepted tokens may put in.
-    fn strip_trusted(&self, request: &mut RequestHeaders) -> Result<()> {
-        if self.trusted.is_empty() {
-            return Ok(());
-        }
-        let found = self.trusted.find(request.headers().all()?);
-        for name in found {
-            let name = HeaderName::from_bytes(&name)
-                .map_err(|_| Error::other("a header that cannot be removed"))?;
-            request.headers().remove(&name)?;
-            self.counts.headers_stripped.add(1);
-        }
-        Ok(())
-    }
-
     /// Answers all that needs no waiting. `None` notes the rules by which tokens
     /// are to be decided about.
     fn answer_at_once(
@@ -161,7 +146,8 @@ impl JwtAuth {
         stream: &mut Stream,
         request: &mut RequestHeaders,
     ) -> Result<Option<Flow>> {
-        self.strip_trusted(request)?;
+        let stripped = self.trusted.strip(request)?;
+        self.counts.headers_stripped.add(stripped);
         if self.bypass_cors_preflight && is_cors_preflight(request)? {
             self.counts.cors_preflight_bypassed.add(1);
             self.counts.allowed.add(1);

@@ -34,7 +34,6 @@
 mod accepted;
 mod cache;
 pub mod challenge;
-pub mod claims_rules;
 pub mod config;
 mod counts;
 mod demands;

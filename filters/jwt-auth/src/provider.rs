@@ -8,6 +8,7 @@ use deserr::ValuePointerRef;
 use legation::Configure;
 use legation::config::{BoundedDuration, ConfigErrors};
 use legation::fingerprint::Fingerprint;
+use legation_jose::claims_rules::{Insufficient, Profile};
 use legation_jose::confirmation::{
     Binding, CertificateConfig, CertificateSource, Confirmation, Digest,
 };
@@ -18,7 +19,6 @@ use legation_jose::{Algorithms, ClaimError, KeySet, Limits, Token, Validation, V
 
 use crate::accepted::{Accepted, is_for};
 use crate::cache::TokenCache;
-use crate::claims_rules::{Insufficient, Profile};
 use crate::config;
 use crate::demands::Demands;
 use crate::outputs::{Outputs, Source};

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
+use legation_jose::claims_rules::{Insufficient, ProfileError};
 use legation_jose::confirmation::ConfirmationError;
 use legation_jose::dpop::DpopError;
 use legation_jose::{ClaimError, Part, TokenError, VerifyError};
 
 use crate::challenge::ErrorCode;
-use crate::claims_rules::{Insufficient, ProfileError};
 
 /// Why a token is not accepted.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,9 +4,9 @@ use std::time::SystemTime;
 
 use legation::http::HeaderName;
 use legation::matcher::{Matcher, Request, RequestView};
+use legation_jose::claims_rules::Insufficient;
 use smallvec::SmallVec;
 
-use crate::claims_rules::Insufficient;
 use crate::config::{Config, Requires};
 use crate::demands::Demands;
 use crate::refusal::Refusal;

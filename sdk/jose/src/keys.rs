@@ -46,6 +46,8 @@
 mod config;
 mod document;
 mod fetch;
+mod local;
+mod metadata;
 mod signal;
 mod state;
 mod statistics;
@@ -60,7 +62,9 @@ use legation::Configure;
 use legation::clock;
 use legation::config::Problem;
 
-pub use config::{HttpUri, OpenIdConfiguration, RemoteJwks};
+pub use config::{HttpUri, OpenIdConfiguration, RemoteJwks, Timeout};
+pub use local::LocalJwks;
+pub use metadata::Metadata;
 
 use crate::KeySet;
 use config::Schedule;
@@ -100,6 +104,7 @@ struct Inner {
     schedule: Schedule,
     statistics: Statistics,
     keys: RefCell<Option<Rc<KeySet>>>,
+    metadata: RefCell<Option<Rc<Metadata>>>,
     /// Why there are none.
     missing: Cell<KeysError>,
     generation: Cell<u64>,
@@ -143,6 +148,7 @@ impl KeySource {
             origin,
             schedule,
             keys: RefCell::default(),
+            metadata: RefCell::default(),
             missing: Cell::new(KeysError::NotYet),
             generation: Cell::new(0),
             asked: Cell::new(None),
@@ -165,7 +171,13 @@ impl KeySource {
         self.0.current()
     }
 
-    /// Another number whenever the keys are others, or are there no more: what was
+    /// The issuer's metadata, by which the keys of [`current`](Self::current) were found;
+    /// `None` where the keys are not [`discovered`](Self::discovered). No host call.
+    pub fn metadata(&self) -> Option<Rc<Metadata>> {
+        self.0.metadata.try_borrow().ok()?.clone()
+    }
+
+    /// Another number whenever the keys or the metadata are others, or are there no more: what was
     /// found out with those of another generation is to be forgotten. No host call.
     pub fn generation(&self) -> u64 {
         self.0.generation.get()
@@ -244,16 +256,16 @@ impl Inner {
     }
 
     /// Has these be the keys from here on.
-    fn set(&self, keys: Result<KeySet, KeysError>) {
-        let keys = match keys {
-            Ok(keys) => {
+    fn set(&self, keys: Result<(KeySet, Option<Metadata>), KeysError>) {
+        let (keys, metadata) = match keys {
+            Ok((keys, metadata)) => {
                 // Whoever asked looks whether these will do.
                 self.asked.set(None);
-                Some(Rc::new(keys))
+                (Some(Rc::new(keys)), metadata.map(Rc::new))
             }
             Err(missing) => {
                 self.missing.set(missing);
-                None
+                (None, None)
             }
         };
         let Ok(mut current) = self.keys.try_borrow_mut() else {
@@ -262,6 +274,9 @@ impl Inner {
         let former = std::mem::replace(&mut *current, keys);
         drop(current);
         drop(former);
+        if let Ok(mut current) = self.metadata.try_borrow_mut() {
+            *current = metadata;
+        }
         self.generation.set(self.generation.get().wrapping_add(1));
         self.news.happens();
     }

@@ -31,6 +31,9 @@
 //! signature that cannot be checked is a bad one. No error holds a piece of a
 //! token or a key.
 //!
+//! What configurations ask of claims is in [`claims_rules`], and how upstreams learn of
+//! them, and from nobody else, in [`claim_to_header`] and [`trusted`].
+//!
 //! Signatures are checked by Envoy itself where it can, and else in the module;
 //! [`crypto`] says which.
 
@@ -45,21 +48,26 @@ struct Readme;
 
 mod algorithm;
 mod base64url;
+pub mod claim_path;
+pub mod claim_to_header;
 mod claims;
+pub mod claims_rules;
 pub mod confirmation;
 pub mod crypto;
 mod der;
 pub mod dpop;
-mod form;
+pub mod form;
 pub mod introspection;
 pub mod json;
 mod key;
 mod key_set;
 pub mod keys;
 mod pem;
+pub mod signing;
 mod thumbprint;
 mod token;
-mod url;
+pub mod trusted;
+pub mod url;
 mod validation;
 
 pub use algorithm::{Algorithm, Algorithms, UnknownAlgorithm};

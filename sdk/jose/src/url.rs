@@ -12,29 +12,36 @@ const LONGEST: usize = 2_048;
 /// An `http` or `https` URL, as the words of a request: where it goes is the
 /// cluster's to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ServiceUrl {
+pub struct ServiceUrl {
     is_https: bool,
     authority: String,
     path: String,
 }
 
 impl ServiceUrl {
-    pub(crate) fn is_https(&self) -> bool {
+    /// Whether it begins with `https`.
+    pub fn is_https(&self) -> bool {
         self.is_https
     }
 
-    pub(crate) fn scheme(&self) -> &'static str {
+    /// `https` or `http`.
+    pub fn scheme(&self) -> &'static str {
         if self.is_https { "https" } else { "http" }
     }
 
     /// Host, and port if there is one.
-    pub(crate) fn authority(&self) -> &str {
+    pub fn authority(&self) -> &str {
         &self.authority
     }
 
     /// Path and query.
-    pub(crate) fn path(&self) -> &str {
+    pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// All of it, with the query.
+    pub fn to_text(&self) -> String {
+        format!("{}://{}{}", self.scheme(), self.authority, self.path)
     }
 }
 
@@ -56,8 +63,8 @@ impl Deserr<ConfigErrors> for ServiceUrl {
     }
 }
 
-/// Reads an absolute URL.
-pub(crate) fn parse(text: &str) -> Result<ServiceUrl, Problem> {
+/// Reads an absolute URL of at most 2048 bytes, without a fragment or a user.
+pub fn parse(text: &str) -> Result<ServiceUrl, Problem> {
     let problem = |problem: &str| {
         Problem::new(format!("{problem}, got {text:?}")).help("such as \"https://host/path\"")
     };

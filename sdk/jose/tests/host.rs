@@ -23,6 +23,7 @@ mod working;
 mod host {
     mod mutations;
     mod provider;
+    mod signed;
     mod verified;
     mod wycheproof;
 }

@@ -253,7 +253,8 @@ impl<F: HttpFilter> Host<F> {
 
     /// Gives the host a foreign function. An error is the status it answers.
     ///
-    /// It has `verify_signature` to begin with, which really verifies.
+    /// It has `verify_signature` to begin with, which really verifies; [`sign`](crate::sign)
+    /// is there to be given.
     pub fn set_foreign_function(
         &self,
         name: &str,

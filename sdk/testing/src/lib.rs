@@ -104,4 +104,5 @@ pub use headers::HeaderList;
 pub use host::{Configuration, Host, Pending, Refused, Root};
 pub use log::LogLine;
 pub use message::{AttributeValue, Message, Request, Response};
+pub use signatures::sign;
 pub use stream::{Progress, Stream};

@@ -24,14 +24,6 @@ macro_rules! elsewhere {
 }
 
 elsewhere! {
-    /// `local_jwks.filename`
-    Filename:
-        "a module cannot read files",
-        "put the keys into `inline_string`, or into a variable of the VM's environment (`environment_variable`)";
-    /// `local_jwks.watched_directory`
-    WatchedDirectory:
-        "a module cannot read files",
-        "have the keys fetched by `remote_jwks`, which notices when they change";
     /// `payload_in_metadata`
     PayloadInMetadata:
         "a module cannot write dynamic metadata",

@@ -1,10 +1,7 @@
-//! Names: of providers, headers, filter state, counters.
-
-use std::fmt;
+//! Names: of providers, filter state, realms.
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{ConfigErrors, HeaderName, Key, Problem, string};
-use legation::http::header::{self, HeaderName as HttpName};
+use legation::config::{ConfigErrors, Key, Problem, string};
 
 /// Longer names make unwieldy counters.
 const LONGEST_WORD: usize = 64;
@@ -45,56 +42,6 @@ impl Deserr<ConfigErrors> for Name {
     }
 }
 
-/// A header that upstreams trust, because it is stripped from every request
-/// that comes in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrustedHeader(HttpName);
-
-impl TrustedHeader {
-    /// The name.
-    pub fn name(&self) -> &HttpName {
-        &self.0
-    }
-
-    /// Whether to some server this is that header too: `_` and `-` are one to
-    /// servers that pass headers on as CGI variables.
-    pub fn is_also(&self, name: &str) -> bool {
-        is_same_to_some(self.0.as_str().as_bytes(), name.as_bytes())
-    }
-}
-
-/// Whether two names are one but for case and `_` in the place of `-`.
-pub(crate) fn is_same_to_some(one: &[u8], other: &[u8]) -> bool {
-    let folded = |byte: &u8| match byte {
-        b'_' => b'-',
-        other => other.to_ascii_lowercase(),
-    };
-    one.len() == other.len() && one.iter().map(folded).eq(other.iter().map(folded))
-}
-
-impl Deserr<ConfigErrors> for TrustedHeader {
-    fn deserialize_from_value<V: IntoValue>(
-        value: Value<V>,
-        location: ValuePointerRef<'_>,
-    ) -> Result<Self, ConfigErrors> {
-        let name = HeaderName::deserialize_from_value(value, location)?.into_inner();
-        if [
-            header::CONTENT_LENGTH,
-            header::TRANSFER_ENCODING,
-            header::CONTENT_TYPE,
-            header::CONNECTION,
-            header::COOKIE,
-        ]
-        .contains(&name)
-        {
-            let problem = Problem::new(format!("`{name}` may not be set"))
-                .help("requests mean something by it, and it is stripped from all that come in");
-            return Err(ConfigErrors::at(location, problem));
-        }
-        Ok(Self(name))
-    }
-}
-
 /// The name of a state: `NAME` of `wasm.NAME`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateName(Box<str>);
@@ -120,35 +67,6 @@ impl Deserr<ConfigErrors> for StateName {
         legation::filter_state::check_name(&text)
             .map_err(|error| ConfigErrors::at(location, error.to_string()))?;
         Ok(Self(text.into()))
-    }
-}
-
-/// A way into a token's payload: the names of its members, outermost first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClaimPath(Box<[Box<str>]>);
-
-impl ClaimPath {
-    /// The names.
-    pub fn segments(&self) -> &[Box<str>] {
-        &self.0
-    }
-
-    /// `a.b` is `b` of `a`, as in Envoy.
-    pub(crate) fn dotted(name: &str) -> Result<Self, Problem> {
-        Self::of(name.split('.').map(Into::into).collect())
-    }
-
-    pub(crate) fn of(segments: Vec<Box<str>>) -> Result<Self, Problem> {
-        if segments.is_empty() || segments.iter().any(|segment| segment.is_empty()) {
-            return Err(Problem::new("the name of a claim is missing"));
-        }
-        Ok(Self(segments.into()))
-    }
-}
-
-impl fmt::Display for ClaimPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("."))
     }
 }
 

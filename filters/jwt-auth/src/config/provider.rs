@@ -9,17 +9,17 @@ use legation::config::{
 };
 use legation::http::header;
 use legation::matcher::StringMatch;
+use legation_jose::claim_to_header::ClaimToHeader;
+use legation_jose::claims_rules::{Profile, RequiredAuthentication, RequiredClaim, RequiredScopes};
 use legation_jose::confirmation::{Binding, CertificateConfig};
 use legation_jose::dpop::DpopConfig;
 use legation_jose::introspection::IntrospectionConfig;
-use legation_jose::keys::{OpenIdConfiguration, RemoteJwks};
+use legation_jose::keys::{LocalJwks, OpenIdConfiguration, RemoteJwks};
+use legation_jose::trusted::TrustedHeader;
 use legation_jose::{Algorithm, Algorithms};
 
 use super::elsewhere;
-use super::keys::LocalJwks;
-use super::names::{StateName, TrustedHeader};
-use super::output::ClaimToHeader;
-use crate::claims_rules::{Profile, RequiredAuthentication, RequiredClaim, RequiredScopes};
+use super::names::StateName;
 
 /// As in Envoy.
 const CLOCK_SKEW: Duration = Duration::from_mins(1);

@@ -2,8 +2,9 @@
 
 use deserr::{Deserr, IntoValue, Map, Value, ValuePointerRef};
 use legation::config::{self, ConfigErrors, Given, NonEmpty};
+use legation_jose::trusted::TrustedHeader;
 
-use super::names::{Name, TrustedHeader};
+use super::names::Name;
 
 /// A requirement, or none: `{}` verifies nothing, as in Envoy.
 #[derive(Debug)]

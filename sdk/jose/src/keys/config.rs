@@ -8,8 +8,8 @@ use legation::resilience::{ClusterName, HttpServiceConfig, RetryPolicyConfig};
 
 use crate::url::{self, ServiceUrl};
 
-/// 10 ms to 5 min.
-type Timeout = BoundedDuration<10, 300_000>;
+/// The time of a callout: 10 ms to 5 min.
+pub type Timeout = BoundedDuration<10, 300_000>;
 /// 1 s to 30 days.
 type CacheDuration = BoundedDuration<1_000, 2_592_000_000>;
 /// 10 ms to 1 h.
@@ -40,6 +40,23 @@ pub struct HttpUri {
     pub(crate) cluster: ClusterName,
     #[deserr(default)]
     pub(crate) timeout: Given<Timeout>,
+}
+
+impl HttpUri {
+    /// What the request says.
+    pub fn uri(&self) -> &ServiceUrl {
+        &self.uri
+    }
+
+    /// Where it goes.
+    pub fn cluster(&self) -> &ClusterName {
+        &self.cluster
+    }
+
+    /// The time for all tries together, where it is given.
+    pub fn timeout(&self) -> Option<Timeout> {
+        self.timeout.0
+    }
 }
 
 /// `remote_jwks`: a key set fetched from a URL, in Envoy's names and ours.
@@ -179,6 +196,16 @@ impl RemoteJwks {
 }
 
 impl OpenIdConfiguration {
+    /// Where the metadata is asked for.
+    pub fn cluster(&self) -> &ClusterName {
+        &self.cluster
+    }
+
+    /// The time for each fetch, where it is given.
+    pub fn timeout(&self) -> Option<Timeout> {
+        self.timeout.0
+    }
+
     pub(super) fn schedule(&self) -> Schedule {
         let _ = self.async_fetch.fast_listener;
         Schedule {

@@ -1,38 +1,40 @@
 //! A key set as workers hand it to one another.
 
-use crate::url::{self, ServiceUrl};
+use super::metadata::Metadata;
 
 /// Another one when the form changes.
-const FORMAT: u8 = 1;
-/// Format, number, and the length of the URL.
-const HEAD: usize = 11;
+const FORMAT: u8 = 2;
+/// Format, number, and the length of the metadata.
+const HEAD: usize = 13;
 
 /// A key set that was fetched and found good.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Document {
     /// The same as [`State::document`](super::state::State::document), as a rule.
     pub(super) number: u64,
-    /// Where the issuer's metadata says that the keys are.
-    pub(super) jwks_uri: Option<String>,
+    /// The issuer's metadata, which says where the keys are.
+    pub(super) metadata: Option<Metadata>,
     /// The set as it was sent.
     pub(super) jwks: Vec<u8>,
 }
 
 impl Document {
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let url = self.jwks_uri.as_deref().unwrap_or_default().as_bytes();
-        let (length, url) = match u16::try_from(url.len()) {
-            Ok(length) => (length, url),
+        let metadata = self.metadata.as_ref();
+        let metadata = metadata.and_then(|metadata| serde_json::to_vec(metadata).ok());
+        let metadata = metadata.unwrap_or_default();
+        let (length, metadata) = match u32::try_from(metadata.len()) {
+            Ok(length) => (length, metadata.as_slice()),
             Err(_) => (0, b"".as_slice()),
         };
         let mut bytes = Vec::with_capacity(
-            HEAD.saturating_add(url.len())
+            HEAD.saturating_add(metadata.len())
                 .saturating_add(self.jwks.len()),
         );
         bytes.push(FORMAT);
         bytes.extend(self.number.to_le_bytes());
         bytes.extend(length.to_le_bytes());
-        bytes.extend(url);
+        bytes.extend(metadata);
         bytes.extend(&self.jwks);
         bytes
     }
@@ -41,19 +43,17 @@ impl Document {
         let (format, bytes) = bytes.split_first()?;
         let (number, bytes) = bytes.split_first_chunk()?;
         let (length, bytes) = bytes.split_first_chunk()?;
-        let length = usize::from(u16::from_le_bytes(*length));
-        let (url, jwks) = bytes.split_at_checked(length)?;
-        let url = std::str::from_utf8(url).ok()?;
+        let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+        let (metadata, jwks) = bytes.split_at_checked(length)?;
+        let metadata = match metadata {
+            [] => None,
+            text => Some(serde_json::from_slice(text).ok()?),
+        };
         (*format == FORMAT).then(|| Self {
             number: u64::from_le_bytes(*number),
-            jwks_uri: (!url.is_empty()).then(|| url.to_owned()),
+            metadata,
             jwks: jwks.to_vec(),
         })
-    }
-
-    /// Where the keys are, if that is known.
-    pub(super) fn jwks_url(&self) -> Option<ServiceUrl> {
-        url::parse(self.jwks_uri.as_deref()?).ok()
     }
 }
 
@@ -63,10 +63,16 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read_and_nothing_else() {
-        for jwks_uri in [None, Some("https://issuer.example/keys".to_owned())] {
+        let metadata = r#"{"issuer": "a", "jwks_uri": "https://a/keys", "token_endpoint": "https://a/t",
+            "userinfo_endpoint": 7, "authorization_response_iss_parameter_supported": true}"#;
+        let metadata: Metadata = serde_json::from_str(metadata).unwrap();
+        assert_eq!(metadata.token_endpoint.as_deref(), Some("https://a/t"));
+        assert_eq!(metadata.userinfo_endpoint, None);
+        assert!(metadata.authorization_response_iss_parameter_supported);
+        for metadata in [None, Some(metadata)] {
             let document = Document {
                 number: 7,
-                jwks_uri,
+                metadata,
                 jwks: b"{}".to_vec(),
             };
             let bytes = document.to_bytes();
@@ -74,10 +80,11 @@ mod tests {
         }
         for wrong in [
             &b""[..],
-            b"\x01",
-            b"\x02\0\0\0\0\0\0\0\0\0\0",
-            b"\x01\0\0\0\0\0\0\0\0\x01\0",
-            b"\x01\0\0\0\0\0\0\0\0\x01\0\xff",
+            b"\x02",
+            b"\x01\0\0\0\0\0\0\0\0\0\0\0\0",
+            b"\x02\0\0\0\0\0\0\0\0\x01\0\0\0",
+            b"\x02\0\0\0\0\0\0\0\0\x01\0\0\0\xff",
+            b"\x02\0\0\0\0\0\0\0\0\x02\0\0\0{}",
         ] {
             assert_eq!(Document::from_bytes(wrong), None, "{wrong:?}");
         }

@@ -3,9 +3,9 @@
 use legation::Configure;
 use legation::callout::CalloutError;
 use legation::resilience::HttpService;
-use serde::Deserialize;
 
 use super::config::{OpenIdConfiguration, RemoteJwks};
+use super::metadata::Metadata;
 use crate::KeySet;
 use crate::url::{self, ServiceUrl};
 
@@ -66,8 +66,8 @@ impl Failure {
 pub(super) struct Fetched {
     pub(super) keys: KeySet,
     pub(super) jwks: Vec<u8>,
-    /// Where it was, if the issuer's metadata said so.
-    pub(super) jwks_uri: Option<String>,
+    /// The issuer's metadata, which said where it was.
+    pub(super) metadata: Option<Metadata>,
     /// Whether that was read now.
     pub(super) discovered: bool,
 }
@@ -85,13 +85,6 @@ pub(super) enum Origin {
         url: ServiceUrl,
         jwks: HttpService,
     },
-}
-
-/// What is read of the metadata; each member once.
-#[derive(Deserialize)]
-struct Metadata {
-    issuer: String,
-    jwks_uri: String,
 }
 
 impl Origin {
@@ -149,9 +142,9 @@ impl Origin {
         url
     }
 
-    /// Fetches the keys. Where they are is read of the metadata, unless it is `known`.
-    pub(super) async fn fetch(&self, known: Option<ServiceUrl>) -> Result<Fetched, Failure> {
-        let (service, url, jwks_uri, discovered) = match self {
+    /// Fetches the keys. Where they are is read of the metadata, unless that is `known`.
+    pub(super) async fn fetch(&self, known: Option<Metadata>) -> Result<Fetched, Failure> {
+        let (service, url, metadata, discovered) = match self {
             Self::Jwks { service, url } => (service, url.clone(), None, false),
             Self::Issuer {
                 issuer,
@@ -163,8 +156,7 @@ impl Origin {
                     Some(known) => (known, false),
                     None => (discover(metadata, url, issuer).await?, true),
                 };
-                let written = format!("{}://{}{}", found.scheme(), found.authority(), found.path());
-                (jwks, found, Some(written), discovered)
+                (jwks, jwks_url(&found, url)?, Some(found), discovered)
             }
         };
         let jwks = get(service, &url).await?;
@@ -173,7 +165,7 @@ impl Origin {
         Ok(Fetched {
             keys,
             jwks,
-            jwks_uri,
+            metadata,
             discovered,
         })
     }
@@ -183,7 +175,7 @@ async fn discover(
     service: &HttpService,
     url: &ServiceUrl,
     issuer: &str,
-) -> Result<ServiceUrl, Failure> {
+) -> Result<Metadata, Failure> {
     let text = get(service, url).await?;
     let metadata: Metadata =
         serde_json::from_slice(&text).map_err(|error| Failure::NoMetadata(error.to_string()))?;
@@ -192,6 +184,11 @@ async fn discover(
         let other = metadata.issuer.chars().take(200).collect();
         return Err(Failure::OtherIssuer(other));
     }
+    Ok(metadata)
+}
+
+/// Where the keys are, by metadata from this URL.
+fn jwks_url(metadata: &Metadata, url: &ServiceUrl) -> Result<ServiceUrl, Failure> {
     let found =
         url::parse(&metadata.jwks_uri).map_err(|problem| Failure::JwksUri(problem.to_string()))?;
     if url.is_https() && !found.is_https() {

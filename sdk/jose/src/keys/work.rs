@@ -139,7 +139,7 @@ impl Work {
             return;
         };
         match KeySet::from_jwks(&document.jwks) {
-            Ok(keys) => self.inner.set(Ok(keys)),
+            Ok(keys) => self.inner.set(Ok((keys, document.metadata))),
             Err(error) => {
                 let provider = self.inner.provider.as_str();
                 log::error!(provider, error:%; "shared keys cannot be used");
@@ -196,7 +196,7 @@ impl Work {
             Why::UnknownKey if claim.before.failures == 0 => self.document(),
             _ => None,
         };
-        let known = known.and_then(|document| document.jwks_url());
+        let known = known.and_then(|document| document.metadata);
         let fetched = inner.origin.fetch(known).await;
         if let Err(failure) = claim.settle(fetched) {
             inner.statistics.failure(&failure);
@@ -253,13 +253,13 @@ impl Claim<'_> {
         let mut number = self.before.document;
         let known = work.document().filter(|known| known.number == number);
         let is_known = known
-            .is_some_and(|known| known.jwks == fetched.jwks && known.jwks_uri == fetched.jwks_uri);
+            .is_some_and(|known| known.jwks == fetched.jwks && known.metadata == fetched.metadata);
         let is_seen = is_known && work.seen.get() == number;
         if !is_known {
             number = random::next_u64().unwrap_or(now).max(1);
             let document = Document {
                 number,
-                jwks_uri: fetched.jwks_uri,
+                metadata: fetched.metadata.clone(),
                 jwks: fetched.jwks,
             };
             if let Err(error) = work.document.set(&document.to_bytes()) {
@@ -269,7 +269,7 @@ impl Claim<'_> {
         let is_own = self.update(|state| state.succeeded(number, discovered, now));
         if is_own && !is_seen {
             work.seen.set(number);
-            work.inner.set(Ok(fetched.keys));
+            work.inner.set(Ok((fetched.keys, fetched.metadata)));
         }
         Ok(())
     }

@@ -1,3 +1,6 @@
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use legation_testing::{Callout, HttpCall, Response};
 use serde_json::{Value, json};
 
@@ -168,4 +171,36 @@ fn metadata_is_read_anew_with_each_refresh_and_not_for_an_unknown_key() {
 
     world.pass(11 * SECOND);
     assert_eq!(asked(&world).len(), 5);
+}
+
+#[test]
+fn the_rest_of_the_metadata_is_told_and_shared_with_the_keys() {
+    let endpoint = Rc::new(RefCell::new("https://issuer.example/token"));
+    let told = Rc::clone(&endpoint);
+    let world = issuer(
+        configuration(json!({ "cache_duration": "10s" })),
+        move |_| {
+            let metadata = json!({
+                "issuer": ISSUER,
+                "jwks_uri": "https://issuer.example/keys",
+                "token_endpoint": *told.borrow(),
+                "userinfo_endpoint": ["of a wrong type"]
+            });
+            Response::ok().body(metadata.to_string()).into()
+        },
+    );
+    assert_eq!(world.ask("/metadata"), "200 https://issuer.example/token");
+    assert_eq!(world.ask("/newer/unknown"), "200 one");
+    assert_eq!(world.ask("/metadata"), "200 https://issuer.example/token");
+
+    // It changes while the keys stay.
+    endpoint.replace("https://issuer.example/other");
+    world.pass(12 * SECOND);
+    assert_eq!(world.ask("/metadata"), "200 https://issuer.example/other");
+
+    // Another configuration reads what is shared.
+    let fetched = world.host.http_calls().len();
+    world.host.load(configuration(json!({}))).unwrap();
+    assert_eq!(world.ask("/metadata"), "200 https://issuer.example/other");
+    assert_eq!(world.host.http_calls().len(), fetched);
 }

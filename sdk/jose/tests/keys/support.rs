@@ -11,7 +11,8 @@ use legation_jose::keys::{KeySource, KeysError, OpenIdConfiguration, RemoteJwks}
 use legation_testing::{Callout, Host, HttpCall, Request, Response};
 use serde_json::{Value, json};
 
-/// Answers with the ids of its keys: `/current`, `/get`, `/newer/KID`, `/newer`.
+/// Answers with the ids of its keys: `/current`, `/get`, `/newer/KID`, `/newer`; or, by
+/// `/metadata`, with where tokens are had.
 pub(crate) struct Keyed {
     keys: KeySource,
 }
@@ -49,6 +50,13 @@ impl HttpFilter for Keyed {
     async fn on_request_headers(&self, (): &mut (), request: &mut RequestHeaders) -> Result<Flow> {
         let path = String::from_utf8_lossy(request.path()?.unwrap_or_default()).into_owned();
         let generation = self.keys.generation();
+        if path == "/metadata" {
+            let metadata = self.keys.metadata();
+            let endpoint = metadata.and_then(|metadata| metadata.token_endpoint.clone());
+            return Ok(LocalReply::new(200)
+                .body(endpoint.unwrap_or_default())
+                .into());
+        }
         let keys = match path.split_at_checked(6) {
             Some(("/newer", "")) => self.keys.get_newer(None, generation).await,
             Some(("/newer", kid)) => {

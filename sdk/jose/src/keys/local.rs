@@ -7,12 +7,20 @@ use base64::engine::general_purpose::STANDARD;
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 use legation::config::{ConfigErrors, Given, Problem, Secret, exactly_one};
 use legation::format::environment_variable;
-use legation_jose::{KeySet, KeyUse};
 
-use super::elsewhere::{Filename, WatchedDirectory};
+use crate::{KeySet, KeyUse};
 
-/// Keys that are there when the filter starts: a JWK set, or PEM with public keys
-/// and certificates.
+/// `local_jwks`: keys that are there when the filter starts, a JWK set (RFC 7517), or
+/// PEM with public keys and certificates.
+///
+/// | field | |
+/// |---|---|
+/// | `inline_string` | the text |
+/// | `inline_bytes` | the text in base64 |
+/// | `environment_variable` | the name of a variable of the VM's environment that holds the text |
+///
+/// Exactly one of them is given. A set may hold secrets (`oct`) for HS*. Envoy's
+/// `filename` and `watched_directory` are refused: a module cannot read files.
 #[derive(Debug)]
 pub struct LocalJwks {
     /// The keys.
@@ -82,4 +90,33 @@ fn read(text: &[u8]) -> Result<KeySet, Problem> {
         KeySet::from_jwks_for(text, KeyUse::PublicAndSecret)
     };
     keys.map_err(|error| Problem::new(error.to_string()))
+}
+
+macro_rules! elsewhere {
+    ($($(#[$doc:meta])* $name:ident: $help:literal;)*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Default)]
+            struct $name;
+
+            impl Deserr<ConfigErrors> for $name {
+                fn deserialize_from_value<V: IntoValue>(
+                    _: Value<V>,
+                    location: ValuePointerRef<'_>,
+                ) -> Result<Self, ConfigErrors> {
+                    let problem = Problem::new("a module cannot read files").help($help);
+                    Err(ConfigErrors::at(location, problem))
+                }
+            }
+        )*
+    };
+}
+
+elsewhere! {
+    /// `filename`
+    Filename:
+        "put the keys into `inline_string`, or into a variable of the VM's environment (`environment_variable`)";
+    /// `watched_directory`
+    WatchedDirectory:
+        "have the keys fetched by `remote_jwks`, which notices when they change";
 }

@@ -11,7 +11,7 @@ use legation::matcher::Regex;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use crate::config::{ClaimPath, claim};
+use crate::claim_path::ClaimPath;
 
 /// A token's claims.
 type Claims = Map<String, Value>;
@@ -194,7 +194,7 @@ impl Deserr<ConfigErrors> for RequiredClaim {
         at: ValuePointerRef<'_>,
     ) -> Result<Self, ConfigErrors> {
         let written = WrittenClaim::deserialize_from_value(value, at)?;
-        let path = claim(written.claim_name, written.claim_path, at)?;
+        let path = ClaimPath::given(written.claim_name, written.claim_path, at)?;
         exactly_one(
             at,
             &[
@@ -261,6 +261,11 @@ impl RequiredClaim {
         } else {
             Err(Insufficient::Claim)
         }
+    }
+
+    /// Where the claim is.
+    pub fn path(&self) -> &ClaimPath {
+        &self.path
     }
 
     /// The claim's name, for log lines: `realm_access.roles`.
