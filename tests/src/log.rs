@@ -25,6 +25,16 @@ impl LogEntry {
         Some(text)
     }
 
+    /// What a module logged itself in the VM of this id.
+    pub fn from_vm(&self, vm_id: &str) -> Option<&str> {
+        let text = self.from_module()?;
+        let before = self
+            .message
+            .strip_suffix(text)?
+            .trim_end_matches([':', ' ']);
+        (before.rsplit(' ').next() == Some(vm_id)).then_some(text)
+    }
+
     /// Whether it says that something is wrong enough to be looked at.
     pub fn is_error(&self) -> bool {
         matches!(self.level.as_str(), "error" | "critical")
@@ -108,6 +118,17 @@ lines
         assert_eq!(entries[0].from_module(), Some("rules[0]: bad: worse"));
         assert_eq!(entries[1].from_module(), None);
         assert_eq!(entries[2].from_module(), Some("plain"));
+    }
+
+    #[test]
+    fn knows_the_vm_of_what_a_module_logged() {
+        let entries = parse_log(LOG);
+
+        let text = entries[0].from_vm("legation.header-tag");
+        assert_eq!(text, Some("rules[0]: bad: worse"));
+        assert_eq!(entries[0].from_vm("legation.header"), None);
+        assert_eq!(entries[1].from_vm("two"), None);
+        assert_eq!(entries[2].from_vm("plain"), None);
     }
 
     #[test]

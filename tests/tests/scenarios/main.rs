@@ -2,13 +2,14 @@
 //! (`filters/NAME/tests/scenarios/*.yaml`) and of the modules that only tests
 //! load. The same files run on the mock host in the crates' own tests.
 
+mod shared;
 mod stage;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use legation_testing::scenario::{self, Suite};
+use legation_testing::scenario::{self, Scenario, Suite};
 use legation_tests::workspace_root;
 
 use stage::InEnvoy;
@@ -23,14 +24,18 @@ fn main() {
 
 fn suite() -> Result<Suite> {
     let mut suite = Suite::default();
+    let mut scenarios = Vec::new();
     for crates in ["filters", "tests/modules"] {
         for (name, folder) in folders(&workspace_root().join(crates))? {
             let prefix = format!("{name}::");
-            suite.add(&prefix, &folder, |scenario| {
+            let files = suite.add(&prefix, &folder, |scenario| {
                 scenario::run::<InEnvoy>(scenario)
             })?;
+            // One that cannot be read is told of by its test.
+            scenarios.extend(files.iter().filter_map(|file| Scenario::load(file).ok()));
         }
     }
+    shared::plan(scenarios);
     Ok(suite)
 }
 

@@ -7,17 +7,61 @@ use legation_testing::scenario::{
     Bytes, Observed, RequestSpec, ResponseSpec, Scenario, Stage, Started, Step,
 };
 use legation_testing::{HeaderList, Message};
-use legation_tests::{Config, Headers, Received, Reply, Request, Response, StartError};
+use legation_tests::{
+    Client, Config, Envoy, Headers, Received, Reply, Request, Response, StartError, Upstream,
+};
 use serde_json::Value;
+
+use super::shared::{self, Place};
 
 /// How Envoy names the statistics of modules.
 const STATS_PREFIX: &str = "wasmcustom.";
+/// How much of the log is told where a step failed.
+const SHOWN_LOG_LINES: usize = 30;
 
 /// Envoy as a stage.
 pub struct InEnvoy {
-    stage: legation_tests::Stage,
+    envoy: Whose,
     /// Why the last step's client got no whole answer.
     broke_off: Option<String>,
+}
+
+enum Whose {
+    Own(legation_tests::Stage),
+    Shared(Place),
+}
+
+impl From<Whose> for InEnvoy {
+    fn from(envoy: Whose) -> Self {
+        Self {
+            envoy,
+            broke_off: None,
+        }
+    }
+}
+
+impl InEnvoy {
+    fn envoy(&self) -> &Envoy {
+        match &self.envoy {
+            Whose::Own(stage) => stage.envoy(),
+            Whose::Shared(place) => place.envoy(),
+        }
+    }
+
+    fn upstream(&self) -> &Upstream {
+        match &self.envoy {
+            Whose::Own(stage) => stage.upstream(),
+            Whose::Shared(place) => place.upstream(),
+        }
+    }
+
+    fn client(&self, http2: bool) -> &Client {
+        match &self.envoy {
+            Whose::Own(stage) if http2 => stage.http2_client(),
+            Whose::Own(stage) => stage.client(),
+            Whose::Shared(place) => place.client(http2),
+        }
+    }
 }
 
 impl Stage for InEnvoy {
@@ -26,19 +70,17 @@ impl Stage for InEnvoy {
     const PATIENCE: Duration = Duration::from_secs(15);
 
     fn start(scenario: &Scenario) -> Result<Started<Self>> {
-        let filter = &scenario.filter;
-        let mut config = Config::with_filter(filter, scenario.configuration.clone())?;
-        for (name, value) in &scenario.environment {
-            config = config.vm_environment(filter, name, value);
+        match shared::start(scenario)? {
+            None => {}
+            Some(Started::Refused(lines)) => return Ok(Started::Refused(lines)),
+            Some(Started::Ready(place)) => return Ok(Started::Ready(Whose::Shared(place).into())),
         }
+        let mut config = config(scenario)?;
         if scenario.steps.iter().any(has_trailers) {
             config = config.http2_upstream(legation_tests::UPSTREAM_CLUSTER);
         }
         match legation_tests::Stage::start(&config) {
-            Ok(stage) => Ok(Started::Ready(Self {
-                stage,
-                broke_off: None,
-            })),
+            Ok(stage) => Ok(Started::Ready(Whose::Own(stage).into())),
             Err(error @ StartError::Refused { .. }) => {
                 let lines = error.module_errors();
                 Ok(Started::Refused(
@@ -50,16 +92,12 @@ impl Stage for InEnvoy {
     }
 
     fn play(&mut self, step: &Step) -> Result<Observed> {
-        let upstream = self.stage.upstream();
+        let upstream = self.upstream();
         upstream.forget();
         let reply = reply(&step.upstream);
         upstream.answer(move |_| reply.clone());
         let request = request(&step.request);
-        let response = if step.request.http2 {
-            self.stage.http2_client().send(request)
-        } else {
-            self.stage.client().send(request)
-        };
+        let response = self.client(step.request.http2).send(request);
         let received = upstream.last();
         self.broke_off = response.as_ref().err().map(|error| format!("{error:#}"));
         Ok(Observed {
@@ -69,27 +107,46 @@ impl Stage for InEnvoy {
     }
 
     fn counter(&mut self, name: &str) -> Result<u64> {
-        let value = self.stage.admin().stat(&format!("{STATS_PREFIX}{name}"))?;
+        let value = self
+            .envoy()
+            .admin()
+            .stat(&format!("{STATS_PREFIX}{name}"))?;
         Ok(value.unwrap_or_default())
     }
 
     fn log(&mut self) -> Result<Vec<String>> {
-        Ok(self.stage.envoy().module_log())
+        Ok(match &self.envoy {
+            Whose::Own(stage) => stage.envoy().module_log(),
+            Whose::Shared(place) => place.module_log(),
+        })
     }
 
     fn story(&mut self) -> String {
-        let log = self.stage.envoy().log_tail(30);
+        let log = match &self.envoy {
+            Whose::Own(stage) => stage.envoy().log_tail(SHOWN_LOG_LINES),
+            Whose::Shared(place) => place.log_tail(SHOWN_LOG_LINES),
+        };
         let broke_off = self.broke_off.as_deref().unwrap_or("none");
         format!("the client's error: {broke_off}\nthe end of Envoy's log:\n{log}\n")
     }
 }
 
-fn has_trailers(step: &Step) -> bool {
+/// Envoy with the scenario's filter.
+pub fn config(scenario: &Scenario) -> Result<Config> {
+    let filter = &scenario.filter;
+    let mut config = Config::with_filter(filter, scenario.configuration.clone())?;
+    for (name, value) in &scenario.environment {
+        config = config.vm_environment(filter, name, value);
+    }
+    Ok(config)
+}
+
+pub fn has_trailers(step: &Step) -> bool {
     !step.request.trailers.0.is_empty() || !step.upstream.trailers.0.is_empty()
 }
 
 /// The message of a line, if it is JSON with one.
-fn message_of(line: &str) -> String {
+pub fn message_of(line: &str) -> String {
     let json: Option<Value> = serde_json::from_str(line).ok();
     let message = json.as_ref().and_then(|json| json.get("message")?.as_str());
     message.unwrap_or(line).to_owned()

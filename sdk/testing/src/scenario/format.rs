@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::de::value::MapAccessDeserializer;
@@ -29,6 +29,9 @@ pub struct Scenario {
     /// Requests, one after another.
     #[serde(default)]
     pub steps: Vec<Step>,
+    /// The file that it was read from; empty where it was none.
+    #[serde(skip)]
+    pub file: PathBuf,
 }
 
 /// A request, the upstream's answer, and what is expected.
@@ -207,7 +210,9 @@ impl Scenario {
     pub fn load(file: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(file)
             .with_context(|| format!("cannot read the scenario {}", file.display()))?;
-        Self::parse(&text).with_context(|| file.display().to_string())
+        let mut scenario = Self::parse(&text).with_context(|| file.display().to_string())?;
+        file.clone_into(&mut scenario.file);
+        Ok(scenario)
     }
 
     /// Reads a scenario from its text.

@@ -18,14 +18,15 @@ pub struct Suite {
 
 impl Suite {
     /// Adds every scenario of a folder; each test is named as its file, after
-    /// `prefix`. A folder without any is an error.
+    /// `prefix`. A folder without any is an error. Gives the files.
     pub fn add(
         &mut self,
         prefix: &str,
         folder: &Path,
         show: impl Fn(&Scenario) -> Result<()> + Clone + Send + 'static,
-    ) -> Result<()> {
-        for file in files(folder)? {
+    ) -> Result<Vec<PathBuf>> {
+        let files = files(folder)?;
+        for file in &files {
             let name = file.file_stem().unwrap_or_default().to_string_lossy();
             let show = show.clone();
             let path = file.clone();
@@ -37,7 +38,7 @@ impl Suite {
             });
             self.tests.push(test);
         }
-        Ok(())
+        Ok(files)
     }
 
     /// Runs the tests that the command line asks for, and leaves the process
