@@ -155,58 +155,67 @@ pub(super) fn run(table: &str) -> Result<()> {
 }
 
 /// Runs all cases through the filter and through its module for limits of this Envoy alone, and tells
-/// each that the two do not answer alike. How many requests passed, and how many did not. With `most`,
-/// the descriptors have so many tokens, and each request comes so many times more: the client is not told
-/// which limit it has met, but refused by it.
-pub(super) fn run_local(table: &str, most: Option<u32>) -> Result<(usize, usize)> {
-    let cases: Vec<Case> = read(table)?;
+/// each that the two do not answer alike. For each table, how many requests passed, and how many did not.
+/// With `most`, the descriptors have so many tokens, and each request comes so many times more: the client is
+/// not told which limit it has met, but refused by it.
+pub(super) fn run_local(tables: &[(&str, Option<u32>)]) -> Result<Vec<(usize, usize)>> {
     let upstream = Upstream::answering(answer)?;
     let mut config = Config::plain()?;
-    for (at, case) in cases.iter().enumerate() {
-        let mut configuration = to_ours(&case.configuration);
-        // Which that module has not.
-        let fields = configuration.as_object_mut().context("an object")?;
-        fields.remove("enable_x_ratelimit_headers");
-        if let Some(most) = most {
-            shrink(&mut configuration, most);
+    let mut all: Vec<Vec<Case>> = Vec::new();
+    for (table, most) in tables {
+        let cases: Vec<Case> = read(table)?;
+        for (at, case) in cases.iter().enumerate() {
+            let mut configuration = to_ours(&case.configuration);
+            // Which that module has not.
+            let fields = configuration.as_object_mut().context("an object")?;
+            fields.remove("enable_x_ratelimit_headers");
+            if let Some(most) = most {
+                shrink(&mut configuration, *most);
+            }
+            for (name, filter) in [("ours", FILTER), ("local", LOCAL)] {
+                configuration["stat_prefix"] = format!("{name}_{table}_{at}").into();
+                let filter = wasm_filter(filter, configuration.clone());
+                config = config.add_chain(&format!("{name}-{table}-{at}"), &case.chain(filter));
+            }
         }
-        for (name, filter) in [("ours", FILTER), ("local", LOCAL)] {
-            configuration["stat_prefix"] = format!("{name}_{table}_{at}").into();
-            let filter = wasm_filter(filter, configuration.clone());
-            config = config.add_chain(&format!("{name}-{at}"), &case.chain(filter));
-        }
+        all.push(cases);
     }
     let envoy = Envoy::start(&around(config, &upstream))?;
 
-    let (mut wrong, mut passed, mut denied) = (String::new(), 0, 0);
-    for (at, case) in cases.iter().enumerate() {
-        let mut ours = Side::of("ours", at, &envoy, &upstream)?;
-        let mut local = Side::of("local", at, &envoy, &upstream)?;
-        let steps = case.requests.iter();
-        let again = most.unwrap_or(0);
-        let steps = steps.flat_map(|step| (0..step.times + again).map(move |_| step));
-        for (count, step) in (1..).zip(steps) {
-            let (ours, local) = (ours.send(step, count)?, local.send(step, count)?);
-            match ours.received {
-                Some(_) => passed += 1,
-                None => denied += 1,
-            }
-            if ours.answer(false) != local.answer(false) || ours.request() != local.request() {
-                let (name, ours, local) = (&case.name, ours.answer(false), local.answer(false));
-                writeln!(
-                    wrong,
-                    "── {name}, request {count}: {FILTER} answers\n{ours}\nand {LOCAL}\n{local}"
-                )?;
-                break;
+    let mut wrong = String::new();
+    let mut counts = Vec::new();
+    for ((table, most), cases) in tables.iter().zip(&all) {
+        let (mut passed, mut denied) = (0, 0);
+        for (at, case) in cases.iter().enumerate() {
+            let mut ours = Side::named(format!("ours-{table}-{at}"), &envoy, &upstream)?;
+            let mut local = Side::named(format!("local-{table}-{at}"), &envoy, &upstream)?;
+            let steps = case.requests.iter();
+            let again = most.unwrap_or(0);
+            let steps = steps.flat_map(|step| (0..step.times + again).map(move |_| step));
+            for (count, step) in (1..).zip(steps) {
+                let (ours, local) = (ours.send(step, count)?, local.send(step, count)?);
+                match ours.received {
+                    Some(_) => passed += 1,
+                    None => denied += 1,
+                }
+                if ours.answer(false) != local.answer(false) || ours.request() != local.request() {
+                    let (name, ours, local) = (&case.name, ours.answer(false), local.answer(false));
+                    writeln!(
+                        wrong,
+                        "── {table}: {name}, request {count}: {FILTER} answers\n{ours}\nand {LOCAL}\n{local}"
+                    )?;
+                    break;
+                }
             }
         }
+        counts.push((passed, denied));
     }
     ensure!(
         wrong.is_empty(),
         "{wrong}\n{}",
         envoy.module_log().join("\n")
     );
-    Ok((passed, denied))
+    Ok(counts)
 }
 
 /// Gives the buckets of descriptors so many tokens.
@@ -293,7 +302,10 @@ struct Side<'a> {
 
 impl<'a> Side<'a> {
     fn of(filter: &str, at: usize, envoy: &Envoy, upstream: &'a Upstream) -> Result<Self> {
-        let name = format!("{filter}-{at}");
+        Self::named(format!("{filter}-{at}"), envoy, upstream)
+    }
+
+    fn named(name: String, envoy: &Envoy, upstream: &'a Upstream) -> Result<Self> {
         let client = Client::http1(envoy.listener(&name)?);
         Ok(Self {
             name,
