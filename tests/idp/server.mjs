@@ -2,7 +2,8 @@
 // clients that may do what tests need. Its first line of output is its address; its standard
 // input, once closed, ends it.
 //
-// The argument is JSON: {"clients": [...], "configuration": {...}}, put over what is here.
+// The argument is JSON: {"clients": [...], "accounts": {"alice": {...claims}}, "configuration": {...}}, put
+// over what is here. Further clients are registered (RFC 7591) under the id that they ask for.
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -30,8 +31,10 @@ const resources = {
   'https://api.example/opaque': { accessTokenFormat: 'opaque' },
 };
 
+const secret = 'a secret of the test';
+
 const machine = {
-  client_secret: 'a secret of the test',
+  client_secret: secret,
   grant_types: ['client_credentials'],
   response_types: [],
   redirect_uris: [],
@@ -52,8 +55,13 @@ const configuration = {
     ],
   },
   cookies: { keys: [randomBytes(32).toString('base64url')] },
-  scopes: ['openid', 'offline_access', 'email', 'profile'],
-  claims: { openid: ['sub'], email: ['email'], profile: ['name'] },
+  scopes: ['openid', 'offline_access', 'email', 'profile', 'groups'],
+  claims: {
+    openid: ['sub'],
+    email: ['email', 'email_verified'],
+    profile: ['name'],
+    groups: ['groups'],
+  },
   conformIdTokenClaims: false,
   enabledJWA: { dPoPSigningAlgValues: ['ES256', 'RS256', 'PS256', 'Ed25519', 'EdDSA'] },
   // Any account that signs in is there.
@@ -61,11 +69,20 @@ const configuration = {
     return {
       accountId: id,
       async claims() {
-        return { sub: id, name: id, email: `${id}@users.example` };
+        const own = settings.accounts?.[id];
+        return { sub: id, name: id, email: `${id}@users.example`, email_verified: true, ...own };
       },
     };
   },
+  // Its clients are on loopback too, where it would send nothing by itself.
+  fetch: (url, { dispatcher: _, ...options }) => globalThis.fetch(url, options),
   features: {
+    backchannelLogout: { enabled: true },
+    registration: {
+      enabled: true,
+      idFactory: (context) => context.oidc.body.client_id ?? randomBytes(8).toString('hex'),
+      secretFactory: () => secret,
+    },
     clientCredentials: { enabled: true },
     introspection: { enabled: true, allowedPolicy: () => true },
     revocation: { enabled: true },
@@ -94,6 +111,10 @@ server.listen(0, '127.0.0.1', () => {
   const issuer = `http://127.0.0.1:${server.address().port}`;
   const provider = new Provider(issuer, { ...configuration, ...rest });
   provider.on('server_error', (_, error) => console.error(error));
+  for (const event of ['authorization', 'grant', 'userinfo', 'end_session', 'registration_create',
+    'pushed_authorization_request', 'backchannel']) {
+    provider.on(`${event}.error`, (_, error) => console.error(event, error));
+  }
   server.on('request', provider.callback());
   console.log(JSON.stringify({ issuer }));
 });

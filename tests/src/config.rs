@@ -38,6 +38,10 @@ pub struct Config {
     pub(crate) run: RunOptions,
 }
 
+/// The value of each variable that a configuration has its modules get from Envoy's environment, where
+/// the test's own environment has none.
+pub const SECRET: &str = "a secret of the tests, which all may know";
+
 /// How Envoy is run, beside its configuration file.
 #[derive(Clone, Debug)]
 pub(crate) struct RunOptions {
@@ -72,6 +76,10 @@ impl Config {
 
     /// A bootstrap that is at hand; `origin` says in errors where it is from.
     pub fn from_value(root: Value, origin: &str) -> Self {
+        // Secrets come from Envoy's environment, and here from nowhere else.
+        let given = walk::host_environment(&root).into_iter();
+        let missing = given.filter(|name| std::env::var_os(name).is_none());
+        let environment = missing.map(|name| (name, SECRET.to_owned())).collect();
         Self {
             origin: origin.to_owned(),
             root,
@@ -82,7 +90,10 @@ impl Config {
             listen_on: None,
             admin_on: None,
             problems: Vec::new(),
-            run: RunOptions::default(),
+            run: RunOptions {
+                environment,
+                ..RunOptions::default()
+            },
         }
     }
 
@@ -162,6 +173,20 @@ impl Config {
             .environment
             .insert(name.to_owned(), value.to_owned());
         self
+    }
+
+    /// Changes a Wasm filter's own configuration, which is JSON in a text. What cannot be read stays, for
+    /// Envoy to refuse.
+    #[must_use]
+    pub fn edit_configuration(self, filter: &str, edit: impl FnOnce(&mut Value)) -> Self {
+        self.edit_plugin(filter, |plugin| {
+            let text = &mut plugin["configuration"]["value"];
+            let read = serde_json::from_str(text.as_str().unwrap_or_default());
+            if let Ok(mut configuration) = read {
+                edit(&mut configuration);
+                *text = configuration.to_string().into();
+            }
+        })
     }
 
     /// Changes a Wasm filter's `PluginConfig` in any way.
@@ -332,11 +357,21 @@ impl Config {
         self
     }
 
+    /// The same for a cluster that the file speaks TLS with, and the server here does not.
+    #[must_use]
+    pub fn endpoint_without_tls(mut self, cluster: &str, address: SocketAddr) -> Self {
+        if let Some(Value::Object(cluster)) = walk::find_cluster(&mut self.root, cluster) {
+            cluster.remove("transport_socket");
+        }
+        self.endpoint(cluster, address)
+    }
+
     pub(crate) fn has_endpoint(&self, cluster: &str) -> bool {
         self.endpoints.contains_key(cluster)
     }
 
-    pub(crate) fn has_cluster(&self, cluster: &str) -> bool {
+    /// Whether there is a cluster of this name.
+    pub fn has_cluster(&self, cluster: &str) -> bool {
         walk::find_cluster(&mut self.root.clone(), cluster).is_some()
     }
 

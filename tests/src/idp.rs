@@ -31,6 +31,7 @@ use crate::npm::Package;
 use crate::process::Process;
 use crate::run_folder::RunFolder;
 use crate::target::target_dir;
+use crate::visitor::{Url, Visitor};
 use crate::wait::{DEADLINE, wait_for};
 
 /// The resource whose access tokens are JWTs signed by ES256; also their audience.
@@ -44,7 +45,7 @@ pub const OPAQUE: &str = "https://api.example/opaque";
 pub const SERVICE: &str = "service";
 /// The client that may ask about the tokens of others.
 pub const GATEWAY: &str = "gateway";
-/// The secret of both. Its spaces have to be escaped in `Authorization` (RFC 6749, section 2.3.1).
+/// The secret of both, and of every client that is registered. Its spaces have to be escaped in `Authorization` (RFC 6749, section 2.3.1).
 pub const SECRET: &str = "a secret of the test";
 
 static PROVIDER: Package = Package::new(
@@ -82,8 +83,9 @@ impl Idp {
         Self::start_with(&json!({}))
     }
 
-    /// Starts one with more clients, or another configuration of `oidc-provider`:
-    /// `{"clients": […], "configuration": {…}}`.
+    /// Starts one with more clients, claims of accounts (any name is one, these have more), or another
+    /// configuration of `oidc-provider`:
+    /// `{"clients": […], "accounts": {"alice": {"groups": ["staff"]}}, "configuration": {…}}`.
     pub fn start_with(settings: &Value) -> Result<Self> {
         let installed = PROVIDER.installed()?;
         let folder = RunFolder::create(&target_dir()?.join("legation-tests"))?;
@@ -175,6 +177,60 @@ impl Idp {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
+    /// Takes in a client (RFC 7591): the metadata of RFC 7591, section 2, with the `client_id` that it is to have. Its
+    /// secret is [`SECRET`]. This is for those whose addresses are known only when they run; what is known before
+    /// can be given to [`Idp::start_with`].
+    pub fn register(&self, client: &Value) -> Result<()> {
+        let request = Request::post("/reg", client.to_string());
+        let response = self.send(request.header("content-type", "application/json"))?;
+        if response.status != 201 {
+            bail!("the client is not registered: {response}\n{}", self.log());
+        }
+        Ok(())
+    }
+
+    /// Has somebody sign in, and agree to everything, beginning at this address of the authorization
+    /// endpoint: gives the address that the browser is sent back to. Who has signed in before in this
+    /// browser is not asked again.
+    pub fn sign_in(&self, visitor: &mut Visitor, at: impl ToString, account: &str) -> Result<Url> {
+        let mut next = Url::parse(&at.to_string())?;
+        // Who it is, what is agreed to, and the ways between.
+        for _ in 0..20 {
+            if next.origin() != self.issuer {
+                return Ok(next);
+            }
+            let step = visitor.go(&next)?;
+            if step.response.status != 200 {
+                next = step.location().with_context(|| self.log())?;
+                continue;
+            }
+            let page = step.response.text();
+            let action = form_action(&page).with_context(|| format!("no form:\n{step}"))?;
+            let action = step.url.join(action)?;
+            let form: &[_] = if page.contains(r#"value="login""#) {
+                &[("prompt", "login"), ("login", account), ("password", "x")]
+            } else {
+                &[("prompt", "consent")]
+            };
+            next = visitor.submit(action, form)?.location()?;
+        }
+        bail!("the sign-in has no end, it is at {next}");
+    }
+
+    /// Has whoever is signed in leave, beginning at this address of the end-session endpoint: gives the
+    /// address that the browser is sent to.
+    pub fn sign_out(&self, visitor: &mut Visitor, at: impl ToString) -> Result<Url> {
+        let step = visitor.go(at)?;
+        let page = step.response.text();
+        let action = form_action(&page).with_context(|| format!("no form:\n{step}"))?;
+        let secret = page.split_once(r#"name="xsrf" value=""#);
+        let secret = secret.and_then(|(_, rest)| rest.split('"').next());
+        let secret = secret.with_context(|| format!("no xsrf:\n{step}"))?;
+        let action = step.url.join(action)?;
+        let step = visitor.submit(action, &[("xsrf", secret), ("logout", "yes")])?;
+        step.location().with_context(|| self.log())
+    }
+
     fn grant(&self, resource: &str, scope: &str, key: Option<&Key>) -> Result<Grant> {
         let form = [
             ("grant_type", "client_credentials"),
@@ -235,6 +291,13 @@ pub fn proof(key: &Key, method: &str, url: &str, token: Option<&str>) -> String 
     }
     let claims = claims.header("typ", "dpop+jwt").header("jwk", key.jwk());
     claims.signed_by(key)
+}
+
+/// Where the first form of a page goes.
+fn form_action(page: &str) -> Option<&str> {
+    let (_, form) = page.split_once("<form ")?;
+    let (_, action) = form.split_once("action=\"")?;
+    action.split('"').next()
 }
 
 /// A number that comes once, in all processes.

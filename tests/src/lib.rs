@@ -75,6 +75,8 @@
 //! - [`jwt`]: keys of every algorithm, a minter of tokens, good ones and hostile ones, and an issuer
 //!   whose key server can be made to fail.
 //! - [`idp`]: a real identity provider, for tokens as they come in life.
+//! - [`oidc`]: a provider of sign-ins that does what it is told, also what no real one would.
+//! - [`visitor`]: a client that has cookies and follows redirects, as browsers do.
 //! - [`csp_evaluator`]: what Google's CSP Evaluator says of a policy.
 //! - [`limitador`]: a real rate limit service, and a real Redis behind it.
 //! - [`browser`]: a real browser, for what only that decides: policies, cookies, a sign-in.
@@ -101,6 +103,7 @@ pub mod limitador;
 mod log;
 mod message;
 mod npm;
+pub mod oidc;
 mod process;
 mod raw;
 mod run_folder;
@@ -108,6 +111,7 @@ mod runtime;
 mod stage;
 mod target;
 mod upstream;
+pub mod visitor;
 mod wait;
 mod watched;
 
@@ -116,7 +120,7 @@ pub use binary::{ENVOY_VERSION, OLDEST_ENVOY_VERSION, envoy_binary, envoy_versio
 pub use browser::Browser;
 pub use check::{Verdict, check_configuration};
 pub use client::Client;
-pub use config::{Config, read_yaml, wasm_filter};
+pub use config::{Config, SECRET, read_yaml, wasm_filter};
 pub use differences::check_differences;
 pub use envoy::{Envoy, EnvoyThread, StartError};
 pub use headers::Headers;

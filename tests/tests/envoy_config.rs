@@ -24,6 +24,16 @@ fn bootstraps() -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// With modules that accept everything in the place of all.
+fn with_stubs(mut config: Config) -> Result<(tempfile::TempDir, Config)> {
+    let folder = tempfile::tempdir()?;
+    for name in config.module_names() {
+        let path = write_stub(folder.path(), &name)?;
+        config = config.module(&name, &path);
+    }
+    Ok((folder, config))
+}
+
 /// With the modules as they are built; a module that is not built yet is stood in for by one
 /// that accepts everything, so that the rest of the file is checked in any case.
 fn with_modules(mut config: Config) -> Result<(tempfile::TempDir, Config)> {
@@ -40,29 +50,19 @@ fn with_modules(mut config: Config) -> Result<(tempfile::TempDir, Config)> {
 /// With an issuer in the place of the examples', if the file has one: it listens here, without TLS.
 fn with_issuer(config: Config) -> Result<(Issuer, Config)> {
     let issuer = Issuer::start("https://login.example", &[&Key::p256()])?;
-    let mut found = false;
-    let config = config.edit(|root| {
-        let clusters = root["static_resources"]["clusters"].as_array_mut();
-        for cluster in clusters.into_iter().flatten() {
-            if cluster["name"] == "login" {
-                found = true;
-                if let Some(cluster) = cluster.as_object_mut() {
-                    cluster.remove("transport_socket");
-                }
-            }
-        }
-    });
-    let config = match found {
-        true => config.endpoint("login", issuer.address()),
-        false => config,
+    let config = if config.has_cluster("login") {
+        config.endpoint_without_tls("login", issuer.address())
+    } else {
+        config
     };
     Ok((issuer, config))
 }
 
+/// All but what the modules have to say of it, which the next test shows: it takes seconds to compile them.
 #[test]
-fn envoy_accepts_every_file() -> Result<()> {
+fn envoy_accepts_every_file_as_it_stands() -> Result<()> {
     for file in bootstraps()? {
-        let (_folder, config) = with_modules(Config::load(&file)?.keep_addresses())?;
+        let (_folder, config) = with_stubs(Config::load(&file)?.keep_addresses())?;
 
         if let Err(error) = Envoy::validate(&config) {
             panic!("{}: {error}", file.display());
@@ -72,7 +72,7 @@ fn envoy_accepts_every_file() -> Result<()> {
 }
 
 #[test]
-fn envoy_has_nothing_to_warn_of() -> Result<()> {
+fn envoy_and_the_modules_accept_every_file_and_have_nothing_to_warn_of() -> Result<()> {
     for file in bootstraps()? {
         let (_folder, config) = with_modules(Config::load(&file)?)?;
         let (_issuer, config) = with_issuer(config)?;

@@ -181,6 +181,20 @@ pub(super) fn each_module(root: &mut Value, visit: &mut impl FnMut(&mut String))
     }
 }
 
+/// The variables of Envoy's environment that modules are handed.
+pub(super) fn host_environment(root: &Value) -> Vec<String> {
+    let mut names = Vec::new();
+    let keys = root.pointer("/environment_variables/host_env_keys");
+    let keys = keys.and_then(Value::as_array).into_iter().flatten();
+    names.extend(keys.filter_map(Value::as_str).map(str::to_owned));
+    match root {
+        Value::Object(fields) => names.extend(fields.values().flat_map(host_environment)),
+        Value::Array(items) => names.extend(items.iter().flat_map(host_environment)),
+        _ => {}
+    }
+    names
+}
+
 /// Objects are merged field by field; anything else takes the other's place.
 pub(super) fn merge(into: &mut Value, settings: &Value) {
     match settings {

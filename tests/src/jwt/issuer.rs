@@ -81,6 +81,41 @@ pub enum Mode {
     Reply(Reply),
 }
 
+impl Mode {
+    /// What is answered, where this is the right answer, and this the text of it.
+    pub(crate) fn reply(
+        self,
+        right: impl FnOnce() -> Reply,
+        text: impl FnOnce() -> String,
+    ) -> Reply {
+        match self {
+            Self::Well => right(),
+            Self::Hang => Reply::hang(),
+            Self::Die => Reply::reset(),
+            Self::Status(status) => Reply::status(status).body("not today"),
+            Self::Garbage => Reply::ok().body(b"\x00\xff\xfe{]garbage\x80"),
+            Self::Html => Reply::ok()
+                .header("content-type", "text/html")
+                .body("<!doctype html><title>Down for maintenance</title>"),
+            Self::Empty => Reply::ok(),
+            Self::Nonsense => Reply::json(&json!({"keys": {}})),
+            Self::Huge(size) => {
+                let text = text();
+                let fill = " ".repeat(size.saturating_sub(text.len()));
+                Reply::ok().body(text + &fill)
+            }
+            Self::Slow(time) => right().delay(time),
+            Self::Cut => {
+                let text = text();
+                let half = &text.as_bytes()[..text.len() / 2];
+                Reply::ok().body(half).body(b"").cut()
+            }
+            Self::Redirect(to) => Reply::status(302).header("location", to),
+            Self::Reply(reply) => reply,
+        }
+    }
+}
+
 impl Issuer {
     /// Starts an issuer of this name, `https://issuer.example`, with these keys.
     pub fn start(name: &str, keys: &[&Key]) -> Result<Self> {
@@ -278,31 +313,8 @@ impl State {
             Endpoint::Discovery => self.own_discovery().to_string(),
             Endpoint::Introspection => json!({"active": true}).to_string(),
         };
-        match self.modes.get(&endpoint).cloned().unwrap_or_default() {
-            Mode::Well => right(),
-            Mode::Hang => Reply::hang(),
-            Mode::Die => Reply::reset(),
-            Mode::Status(status) => Reply::status(status).body("not today"),
-            Mode::Garbage => Reply::ok().body(b"\x00\xff\xfe{]garbage\x80"),
-            Mode::Html => Reply::ok()
-                .header("content-type", "text/html")
-                .body("<!doctype html><title>Down for maintenance</title>"),
-            Mode::Empty => Reply::ok(),
-            Mode::Nonsense => Reply::json(&json!({"keys": {}})),
-            Mode::Huge(size) => {
-                let text = text();
-                let fill = " ".repeat(size.saturating_sub(text.len()));
-                Reply::ok().body(text + &fill)
-            }
-            Mode::Slow(time) => right().delay(time),
-            Mode::Cut => {
-                let text = text();
-                let half = &text.as_bytes()[..text.len() / 2];
-                Reply::ok().body(half).body(b"").cut()
-            }
-            Mode::Redirect(to) => Reply::status(302).header("location", to),
-            Mode::Reply(reply) => reply,
-        }
+        let mode = self.modes.get(&endpoint).cloned().unwrap_or_default();
+        mode.reply(right, text)
     }
 
     fn good(&self, value: &Value) -> Reply {
