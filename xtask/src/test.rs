@@ -75,8 +75,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
     let no_skip = args.no_skip || is_ci();
     let mut report = Report::default();
+    let mut done = steps::Done::default();
     for step in chosen(&args.only) {
-        report.step(step, |outcome| steps::run(step, &workspace, outcome));
+        report.step(step, |outcome| {
+            steps::run(step, &workspace, &mut done, outcome)
+        });
     }
     let total = report.summarize();
     let ok = total.failed == 0 && (total.skipped == 0 || !no_skip);

@@ -19,15 +19,32 @@ use crate::workspace::Workspace;
 /// The integration test of a crate that also runs on wasm32.
 const PURE: &str = "pure";
 
-pub(super) fn run(step: Step, workspace: &Workspace, outcome: &mut Outcome) -> Result<()> {
+/// What a step before has done for a later one.
+#[derive(Default)]
+pub(super) struct Done {
+    /// The modules are built. To ask Cargo again takes minutes: filters that others link are modules
+    /// too, in one file whatever their features, which the last of them has written.
+    modules: bool,
+}
+
+pub(super) fn run(
+    step: Step,
+    workspace: &Workspace,
+    done: &mut Done,
+    outcome: &mut Outcome,
+) -> Result<()> {
     match step {
         Step::Fmt => fmt(workspace, outcome),
         Step::Clippy => return clippy(workspace, outcome),
         Step::Docs => docs(workspace, outcome),
-        Step::Build => outcome.check(build::modules(workspace, Which::All)),
+        Step::Build => {
+            let built = build::modules(workspace, Which::All);
+            done.modules = built.is_ok();
+            outcome.check(built);
+        }
         Step::Unit => return unit(workspace, outcome),
         Step::Doctest => return doctest(workspace, outcome),
-        Step::E2e => return e2e(workspace, outcome),
+        Step::E2e => return e2e(workspace, done, outcome),
         Step::Wasm => return wasm(workspace, outcome),
         Step::Msrv => return msrv(workspace, outcome),
     }
@@ -87,8 +104,10 @@ fn doctest(workspace: &Workspace, outcome: &mut Outcome) -> Result<()> {
     tests(&mut command, outcome)
 }
 
-fn e2e(workspace: &Workspace, outcome: &mut Outcome) -> Result<()> {
-    build::modules(workspace, Which::All).context("these tests need the modules")?;
+fn e2e(workspace: &Workspace, done: &Done, outcome: &mut Outcome) -> Result<()> {
+    if !done.modules {
+        build::modules(workspace, Which::All).context("these tests need the modules")?;
+    }
     let mut command = cargo::cargo(workspace.root());
     command.args(["test", "--workspace", "--no-fail-fast", "--test", "*"]);
     // Those are `cargo xtask soak`'s.
