@@ -22,6 +22,7 @@ mod jwt;
 mod load;
 mod message;
 mod modules;
+mod oauth2;
 mod page;
 mod rate_limit;
 mod readme;

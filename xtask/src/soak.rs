@@ -26,11 +26,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         "legation-jose",
         "csp",
         "jwt-auth",
+        "oauth2",
         "rate-limit",
     ] {
         command.args(["--package", package]);
     }
-    command.args(["--test", "*", "--"]);
+    command.args(["--lib", "--test", "*", "--"]);
     command.arg(args.name.as_deref().unwrap_or(MODULE));
     command.args(["--ignored", "--nocapture"]);
     cargo::run(&mut command)

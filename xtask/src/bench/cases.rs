@@ -6,6 +6,7 @@ use super::config::Route;
 use super::csp;
 use super::filters::{Filter, Module, lua, native, wasm};
 use super::jwt;
+use super::oauth2;
 use super::rate_limit;
 use super::tokens::Tokens;
 
@@ -31,6 +32,8 @@ pub(super) struct Case {
     /// The tokens that the requests have as `authorization`, if they have any: without one a
     /// request must be refused.
     pub(super) tokens: Option<Tokens>,
+    /// Whether the requests have the cookies of a sign-in at its listener.
+    pub(super) signs_in: bool,
     /// How many values the requests' `x-key` has, one after another, if they have it.
     pub(super) keys: usize,
     /// Bytes of the requests' body.
@@ -61,6 +64,7 @@ impl Default for Case {
             times: 1,
             request_headers: Vec::new(),
             tokens: None,
+            signs_in: false,
             keys: 0,
             request_body: 0,
             page: 0,
@@ -79,6 +83,7 @@ impl Case {
         self.has_baseline_of(other)
             && self.request_headers == other.request_headers
             && self.tokens == other.tokens
+            && self.signs_in == other.signs_in
             && self.keys == other.keys
             && self.request_body == other.request_body
             && self.page == other.page
@@ -100,6 +105,7 @@ pub(super) fn chains() -> Vec<Case> {
         jwt::cases(),
         rate_limit::cases(),
         csp::cases(),
+        oauth2::cases(),
     ]
     .concat()
 }

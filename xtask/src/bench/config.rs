@@ -17,6 +17,9 @@ pub(super) const UPSTREAM: &str = "upstream";
 /// The same upstream, spoken to by HTTP/2.
 pub(super) const UPSTREAM_GRPC: &str = "upstream-grpc";
 
+/// The cluster of the provider of sign-ins.
+pub(super) const PROVIDER: &str = "provider";
+
 /// Requests to this path are answered with the header `PROOF`.
 pub(super) const PROOF_PATH: &str = "/proof";
 /// In the answer: what left the chain of filters in a request header.
@@ -34,9 +37,9 @@ pub(super) struct Listener {
 
 /// Envoy's whole configuration, but for the clusters of the upstream. Every port is for the
 /// system to choose.
-pub(super) fn bootstrap(listeners: &[Listener]) -> Value {
+pub(super) fn bootstrap(listeners: &[Listener], secrets: &Value) -> Value {
     let listeners: Vec<_> = listeners.iter().map(to_config).collect();
-    json!({ "static_resources": { "listeners": listeners } })
+    json!({ "static_resources": { "listeners": listeners, "secrets": secrets } })
 }
 
 fn to_config(listener: &Listener) -> Value {
@@ -111,7 +114,7 @@ mod tests {
 
     #[test]
     fn the_router_stands_behind_the_filters() {
-        let config = bootstrap(&[listener(Route::Direct)]);
+        let config = bootstrap(&[listener(Route::Direct)], &json!([]));
 
         let filters = &manager(&config)["http_filters"];
         assert_eq!(filters[0]["name"], "a-filter");
@@ -120,7 +123,7 @@ mod tests {
 
     #[test]
     fn the_proof_shows_the_request_header() {
-        let config = bootstrap(&[listener(Route::Direct)]);
+        let config = bootstrap(&[listener(Route::Direct)], &json!([]));
 
         let routes = &manager(&config)["route_config"]["virtual_hosts"][0]["routes"];
         let header = &routes[0]["response_headers_to_add"][0]["header"];
@@ -130,7 +133,7 @@ mod tests {
 
     #[test]
     fn requests_go_to_an_upstream_where_that_is_asked_for() {
-        let config = bootstrap(&[listener(Route::Upstream)]);
+        let config = bootstrap(&[listener(Route::Upstream)], &json!([]));
 
         let routes = &manager(&config)["route_config"]["virtual_hosts"][0]["routes"];
         assert_eq!(routes[1]["route"]["cluster"], UPSTREAM);

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use legation_tests::oidc::FakeProvider;
 use legation_tests::{Client, Config, Envoy, Request};
 
 use super::cases::Case;
-use super::config::{self, Listener, PROOF, PROOF_PATH, Route, UPSTREAM, UPSTREAM_GRPC};
+use super::config::{self, Listener, PROOF, PROOF_PATH, PROVIDER, Route, UPSTREAM, UPSTREAM_GRPC};
 use super::cpu::{self, Cores, Worker};
 use super::filters::Filter;
 use super::load::{CONNECTIONS, Exchange, Load, Upstream};
 use super::modules::Modules;
+use super::oauth2;
 use super::page;
 use super::rounds::{Rounds, Subject};
 use super::tokens::Pools;
@@ -45,10 +47,13 @@ impl Stand {
     pub(super) fn set_up(plan: &Plan) -> Result<Self> {
         let mut upstream = Upstream::bind()?;
         let baselines = baselines(plan.cases);
-        let config = config::bootstrap(&listeners(plan, &baselines));
+        let provider = FakeProvider::start()?;
+        let config = config::bootstrap(&listeners(plan, &baselines), &oauth2::secrets());
+        let config = oauth2::at_provider(&config, &provider)?;
         let config = Config::from_value(config, "the benchmark's configuration")
             .add_endpoint(UPSTREAM, upstream.address()?)
             .add_endpoint(UPSTREAM_GRPC, upstream.address()?)
+            .add_endpoint(PROVIDER, provider.address())
             .http2_upstream(UPSTREAM_GRPC);
         let envoy = Envoy::start(&config)?;
         for case in plan.cases {
@@ -67,7 +72,7 @@ impl Stand {
                 .position(|other| case.has_baseline_of(other));
             let mut load = Load::connect(envoy.listener(case.name)?)?;
             let exchange = Exchange {
-                requests: requests(case, plan.pools),
+                requests: requests(case, plan.pools, &envoy)?,
                 status: case.status,
                 at_once: if case.page > 0 { PAGES } else { CONNECTIONS },
             };
@@ -198,19 +203,24 @@ fn bearer(token: &str) -> String {
 }
 
 /// The requests that a case gets, one after another and then from the first again.
-fn requests(case: &Case, pools: &Pools) -> Arc<[Vec<u8>]> {
+fn requests(case: &Case, pools: &Pools, envoy: &Envoy) -> Result<Arc<[Vec<u8>]>> {
+    if case.signs_in {
+        let cookies = oauth2::sign_in(envoy, case)
+            .with_context(|| format!("no session for the case `{}`", case.name))?;
+        return Ok([request(case, &[("cookie", &cookies)])].into());
+    }
     if let Some(tokens) = case.tokens {
         let tokens = pools.of(tokens).iter();
-        return tokens
+        return Ok(tokens
             .map(|token| request(case, &[("authorization", &bearer(token))]))
-            .collect();
+            .collect());
     }
-    match case.keys {
+    Ok(match case.keys {
         0 => [request(case, &[])].into(),
         keys => (0..keys)
             .map(|key| request(case, &[(KEY, &format!("customer-{key:05}"))]))
             .collect(),
-    }
+    })
 }
 
 /// What requests are counted by that are limited.
@@ -227,9 +237,14 @@ fn request(case: &Case, own: &[(&str, &str)]) -> Vec<u8> {
         0 => "/api/items?page=2".to_owned(),
         size => format!("{}{size}", page::PATH),
     };
+    let host = if case.signs_in {
+        oauth2::HOST
+    } else {
+        "shop.example"
+    };
     let mut request = format!(
         "{method} {path} HTTP/1.1\r\n\
-         host: shop.example\r\n\
+         host: {host}\r\n\
          user-agent: Mozilla/5.0 (X11; Linux x86_64)\r\n\
          accept: application/json\r\n\
          accept-language: en\r\n"
