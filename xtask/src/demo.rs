@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use anstream::println;
 use anyhow::{Context, Result, bail};
+use legation_tests::idp::{self, Idp};
 use legation_tests::jwt::jwks;
+use legation_tests::visitor::{Url, Visitor};
 use legation_tests::{Config, Stage, StartError, Upstream};
-use serde_json::Value;
+use serde_json::json;
 
 use self::shows::Show;
 use crate::build::{self, Which};
@@ -21,6 +23,11 @@ use crate::workspace::Workspace;
 
 /// The chain that is shown: the file that users begin with, as it stands.
 const CHAIN: &str = "envoy.yaml";
+
+/// A host that browsers keep `Secure` cookies of without TLS.
+const HOST: &str = "localhost";
+/// What the identity provider knows the gateway by.
+const CLIENT: &str = "gateway-of-the-demo";
 
 /// Show every filter at work: real requests through the real Envoy.
 ///
@@ -46,7 +53,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     terminal::heading("Starting Envoy");
     let envoy = legation_tests::envoy_binary()?;
     let version = legation_tests::envoy_version(&envoy)?;
-    let config = with_key(Config::file(CHAIN)?);
+    let provider = provider()?;
+    let config = with_provider(with_key(Config::file(CHAIN)?), &provider);
     let filters = config.module_names();
     let stop = Stop::listen()?;
     let wait = Wait::begin(format!(
@@ -55,8 +63,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     ));
     let stage = start(&listen_on(config, args.port))?;
     wait.done();
+    register(&provider, &stage)?;
 
-    let (kept, broken) = show_all(&stage, &filters, &stop)?;
+    let (kept, broken) = show_all(&stage, &provider, &filters, &stop)?;
     if broken > 0 {
         println!(
             "\n{BAD}✗ {broken} of {} promises broken{BAD:#}",
@@ -70,7 +79,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     }
     println!("\n{GOOD}✓ all {kept} promises kept{GOOD:#}");
     if args.serve {
-        serve(&stage, &stop)?;
+        serve(&stage, &provider, &stop)?;
     } else {
         println!("{DIM}To try more yourself: cargo xtask demo --serve{DIM:#}");
     }
@@ -79,16 +88,58 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 
 /// The chain as it stands, but for the issuer's key: with that one nobody can sign.
 fn with_key(config: Config) -> Config {
-    config.edit_plugin("jwt-auth", |plugin| {
-        let text = &mut plugin["configuration"]["value"];
-        let read = serde_json::from_str::<Value>(text.as_str().unwrap_or_default());
-        // What cannot be read, Envoy refuses.
-        if let Ok(mut configuration) = read {
-            let keys = jwks(&[&shows::key()]).to_string();
-            configuration["providers"]["issuer"]["local_jwks"]["inline_string"] = keys.into();
-            *text = configuration.to_string().into();
-        }
+    config.edit_configuration("jwt-auth", |configuration| {
+        let keys = jwks(&[&shows::key()]).to_string();
+        configuration["providers"]["issuer"]["local_jwks"]["inline_string"] = keys.into();
     })
+}
+
+/// The identity provider that people sign in at.
+fn provider() -> Result<Idp> {
+    let wait = Wait::begin("starting an identity provider (oidc-provider)".to_owned());
+    let provider = Idp::start()?;
+    wait.done();
+    Ok(provider)
+}
+
+/// The chain as it stands, but for the provider.
+fn with_provider(config: Config, provider: &Idp) -> Config {
+    config
+        .edit_configuration("oauth2", |configuration| {
+            configuration["issuer"] = provider.issuer().into();
+            configuration["credentials"]["client_id"] = CLIENT.into();
+        })
+        .endpoint_without_tls("login", provider.address())
+        .process_environment("OAUTH2_CLIENT_SECRET", idp::SECRET)
+}
+
+/// Tells the provider of the gateway, by whatever name it is visited.
+fn register(provider: &Idp, stage: &Stage) -> Result<()> {
+    let port = stage.envoy().address()?.port();
+    let origins = [
+        HOST.to_owned(),
+        format!("{HOST}:{port}"),
+        format!("127.0.0.1:{port}"),
+    ];
+    let callbacks = origins.map(|origin| format!("http://{origin}/oauth2/callback"));
+    provider.register(&json!({
+        "client_id": CLIENT,
+        "redirect_uris": callbacks,
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": "client_secret_post",
+    }))
+}
+
+/// The cookies of a browser that has signed in.
+fn sign_in(stage: &Stage, provider: &Idp) -> Result<String> {
+    let mut visitor = Visitor::new().knows(HOST, stage.envoy().address()?);
+    let asked = Url::parse(&format!("http://{HOST}{}", shows::MEMBERS))?;
+    let sent = visitor.go(&asked)?.location()?;
+    let back = provider.sign_in(&mut visitor, sent, "alice")?;
+    let arrived = visitor.visit(back)?;
+    let cookies = arrived.request_header("cookie");
+    cookies.with_context(|| format!("nobody is signed in:\n{arrived}"))
 }
 
 fn start(config: &Config) -> Result<Stage> {
@@ -100,7 +151,12 @@ fn start(config: &Config) -> Result<Stage> {
 }
 
 /// Shows every filter of the chain; gives how many promises were kept and broken.
-fn show_all(stage: &Stage, filters: &[String], stop: &Stop) -> Result<(usize, usize)> {
+fn show_all(
+    stage: &Stage,
+    provider: &Idp,
+    filters: &[String],
+    stop: &Stop,
+) -> Result<(usize, usize)> {
     let shows = shows::all();
     if let Some(filter) = filters
         .iter()
@@ -115,7 +171,7 @@ fn show_all(stage: &Stage, filters: &[String], stop: &Stop) -> Result<(usize, us
             if stop.wait(Duration::ZERO) {
                 bail!("stopped");
             }
-            let (good, bad) = show_one(stage, show)?;
+            let (good, bad) = show_one(stage, provider, show)?;
             kept += good;
             broken += bad;
         }
@@ -123,11 +179,14 @@ fn show_all(stage: &Stage, filters: &[String], stop: &Stop) -> Result<(usize, us
     Ok((kept, broken))
 }
 
-fn show_one(stage: &Stage, show: &Show) -> Result<(usize, usize)> {
+fn show_one(stage: &Stage, provider: &Idp, show: &Show) -> Result<(usize, usize)> {
     for _ in 0..show.after {
         stage.exchange((show.request)())?;
     }
-    let request = (show.request)();
+    let mut request = (show.request)();
+    if show.signed_in {
+        request = request.header("cookie", sign_in(stage, provider)?);
+    }
     let sent = request.to_string();
     let exchange = stage
         .exchange(request)
@@ -152,8 +211,9 @@ fn show_one(stage: &Stage, show: &Show) -> Result<(usize, usize)> {
     Ok((kept, broken))
 }
 
-fn serve(stage: &Stage, stop: &Stop) -> Result<()> {
-    let url = format!("http://{}", stage.envoy().address()?);
+fn serve(stage: &Stage, provider: &Idp, stop: &Stop) -> Result<()> {
+    let address = stage.envoy().address()?;
+    let url = format!("http://{address}");
     terminal::heading("Try it yourself");
     println!();
     println!("  {} {url}", styled(BOLD, "Envoy   "));
@@ -172,7 +232,18 @@ fn serve(stage: &Stage, stop: &Stop) -> Result<()> {
         styled(BOLD, "log     "),
         stage.envoy().log_file().display()
     );
-    println!("\n  curl -i {url}/hello\n\nCtrl-C stops everything.");
+    println!(
+        "  {} {} takes any name and any password",
+        styled(BOLD, "login   "),
+        provider.issuer()
+    );
+    let members = shows::MEMBERS;
+    println!("\n  curl -i {url}/hello");
+    println!(
+        "  and in a browser, to sign in: http://{HOST}:{}{members}",
+        address.port()
+    );
+    println!("\nCtrl-C stops everything.");
     while !stop.wait(Duration::from_mins(1)) {}
     println!("stopped");
     Ok(())

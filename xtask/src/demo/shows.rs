@@ -12,6 +12,10 @@ use crate::run::described;
 
 /// Where the upstream of the demo has a page: all else it answers with what it received.
 const PAGE: &str = "/shop";
+/// Where it has one for people who are signed in.
+pub(super) const MEMBERS: &str = "/app/";
+/// Where they sign out.
+const SIGN_OUT: &str = "/oauth2/sign-out";
 /// Where the nonce stands that the upstream is told.
 const NONCE: &str = "x-csp-nonce";
 /// Characters of a nonce: 144 bits in base64url.
@@ -22,6 +26,8 @@ pub(super) struct Show {
     pub(super) filter: &'static str,
     pub(super) title: &'static str,
     pub(super) request: fn() -> Request,
+    /// Whether it comes from a browser that is signed in.
+    pub(super) signed_in: bool,
     /// How often it was sent before, without being shown.
     pub(super) after: usize,
     pub(super) promises: Vec<Promise>,
@@ -57,6 +63,7 @@ pub(super) enum Promise {
 /// Everything that the demo shows, in the order of the chain.
 pub(super) fn all() -> Vec<Show> {
     let mut shows = csp();
+    shows.extend(oauth2());
     shows.extend(jwt_auth());
     shows.extend(rate_limit());
     shows.extend(header_tag());
@@ -103,6 +110,7 @@ fn csp() -> Vec<Show> {
             filter: "csp",
             title: "Scripts of a page run by a nonce, of which the upstream is told",
             request: page,
+            signed_in: false,
             after: 0,
             promises: vec![
                 ComesBackBeginning(POLICY, "default-src 'self'; script-src 'nonce-"),
@@ -119,6 +127,7 @@ fn csp() -> Vec<Show> {
                     .header("user-agent", "demo")
                     .header(NONCE, "forged")
             },
+            signed_in: false,
             after: 0,
             promises: vec![PageHasNonce, Status(200)],
         },
@@ -126,6 +135,7 @@ fn csp() -> Vec<Show> {
             filter: "csp",
             title: "Pages are safe from frames and guessed types, and silent on what serves them",
             request: page,
+            signed_in: false,
             after: 0,
             promises: vec![
                 ComesBack("x-frame-options", "DENY"),
@@ -138,6 +148,7 @@ fn csp() -> Vec<Show> {
             filter: "csp",
             title: "An answer of the API may do nothing as a page",
             request: || with_token(Request::get("/api/orders"), &token()),
+            signed_in: false,
             after: 0,
             promises: vec![ComesBack(POLICY, OF_THE_API), Status(200)],
         },
@@ -145,6 +156,7 @@ fn csp() -> Vec<Show> {
             filter: "csp",
             title: "Nor may a refusal of another filter",
             request: || Request::get("/api/orders").header("user-agent", "demo"),
+            signed_in: false,
             after: 0,
             promises: vec![
                 NeverArrives,
@@ -161,6 +173,7 @@ fn csp() -> Vec<Show> {
                     .header("user-agent", "demo")
                     .header("content-type", "application/csp-report")
             },
+            signed_in: false,
             after: 0,
             promises: vec![
                 NeverArrives,
@@ -174,6 +187,75 @@ fn csp() -> Vec<Show> {
     ]
 }
 
+fn oauth2() -> Vec<Show> {
+    use Promise::{Arrives, ArrivesWithout, ComesBack, ComesBackBeginning, NeverArrives, Status};
+    let page = || {
+        Request::get(MEMBERS)
+            .header("user-agent", "demo")
+            .header("accept", "text/html")
+    };
+    let show = |title, request, promises| Show {
+        filter: "oauth2",
+        title,
+        request,
+        signed_in: false,
+        after: 0,
+        promises,
+    };
+    vec![
+        show(
+            "A browser that nobody has signed in is sent to the identity provider",
+            page,
+            vec![
+                NeverArrives,
+                ComesBackBeginning("location", "http://127.0.0.1:"),
+                ComesBackBeginning("set-cookie", "__Host-oauth2_flow."),
+                ComesBack("cache-control", "no-store"),
+                Status(302),
+            ],
+        ),
+        show(
+            "A program is told so",
+            || {
+                Request::get(MEMBERS)
+                    .header("user-agent", "demo")
+                    .header("accept", "application/json")
+            },
+            vec![NeverArrives, Status(401)],
+        ),
+        show(
+            "A code that somebody else asked for signs nobody in",
+            || {
+                Request::get("/oauth2/callback?code=stolen&state=forged")
+                    .header("user-agent", "demo")
+                    .header("accept", "text/html")
+            },
+            vec![NeverArrives, Status(400)],
+        ),
+        Show {
+            signed_in: true,
+            ..show(
+                "Whoever comes back from there is let in, and named to the upstream",
+                page,
+                vec![
+                    Arrives("x-email", "alice@users.example"),
+                    ArrivesWithout("cookie"),
+                    Status(200),
+                ],
+            )
+        },
+        show(
+            "Nobody else is, whatever he says",
+            || {
+                Request::get("/hello")
+                    .header("user-agent", "demo")
+                    .header("x-email", "alice@users.example")
+            },
+            vec![ArrivesWithout("x-email"), Status(200)],
+        ),
+    ]
+}
+
 fn jwt_auth() -> Vec<Show> {
     use Promise::{Arrives, ArrivesWithout, NeverArrives, Status};
     vec![
@@ -181,6 +263,7 @@ fn jwt_auth() -> Vec<Show> {
             filter: "jwt-auth",
             title: "A good token lets its bearer in, and goes no further",
             request: || with_token(Request::get("/api/orders"), &token()),
+            signed_in: false,
             after: 0,
             promises: vec![
                 Arrives("x-user", "alice"),
@@ -192,6 +275,7 @@ fn jwt_auth() -> Vec<Show> {
             filter: "jwt-auth",
             title: "Without a token nobody gets in",
             request: || Request::get("/api/orders").header("user-agent", "demo"),
+            signed_in: false,
             after: 0,
             promises: vec![NeverArrives, Status(401)],
         },
@@ -204,6 +288,7 @@ fn jwt_auth() -> Vec<Show> {
                     .header("user-agent", "demo")
                     .header("authorization", format!("Bearer {forged}"))
             },
+            signed_in: false,
             after: 0,
             promises: vec![NeverArrives, Status(401)],
         },
@@ -211,6 +296,7 @@ fn jwt_auth() -> Vec<Show> {
             filter: "jwt-auth",
             title: "A token that has run out is none",
             request: || with_token(Request::get("/api/orders"), &token().expires_in(-3600)),
+            signed_in: false,
             after: 0,
             promises: vec![NeverArrives, Status(401)],
         },
@@ -221,6 +307,7 @@ fn jwt_auth() -> Vec<Show> {
                 let reader = token().claim("scope", "read");
                 with_token(Request::post("/api/orders", "one coffee"), &reader)
             },
+            signed_in: false,
             after: 0,
             promises: vec![NeverArrives, Status(403)],
         },
@@ -231,6 +318,7 @@ fn jwt_auth() -> Vec<Show> {
                 let writer = token().claim("scope", "read write");
                 with_token(Request::post("/api/orders", "one coffee"), &writer)
             },
+            signed_in: false,
             after: 0,
             promises: vec![Arrives("x-user", "alice"), Status(200)],
         },
@@ -242,6 +330,7 @@ fn jwt_auth() -> Vec<Show> {
                     .header("user-agent", "demo")
                     .header("x-user", "admin")
             },
+            signed_in: false,
             after: 0,
             promises: vec![ArrivesWithout("x-user"), Status(200)],
         },
@@ -257,6 +346,7 @@ fn rate_limit() -> Vec<Show> {
             filter: "rate-limit",
             title: "A client is told how much it has left",
             request: || Request::get("/hello").header("user-agent", "demo"),
+            signed_in: false,
             after: 0,
             promises: vec![
                 ComesBack("ratelimit-policy", "\"client\";q=200;w=2"),
@@ -269,6 +359,7 @@ fn rate_limit() -> Vec<Show> {
             filter: "rate-limit",
             title: "Signing in has a limit of its own",
             request: sign_in,
+            signed_in: false,
             after: 0,
             promises: vec![
                 ComesBack("ratelimit-policy", POLICY),
@@ -280,6 +371,7 @@ fn rate_limit() -> Vec<Show> {
             filter: "rate-limit",
             title: "Whoever goes on guessing is told when to come back",
             request: sign_in,
+            signed_in: false,
             after: 4,
             promises: vec![
                 NeverArrives,
@@ -293,6 +385,7 @@ fn rate_limit() -> Vec<Show> {
             filter: "rate-limit",
             title: "And may do all else meanwhile",
             request: || Request::get("/hello").header("user-agent", "demo"),
+            signed_in: false,
             after: 0,
             promises: vec![Status(200)],
         },
@@ -306,6 +399,7 @@ fn header_tag() -> Vec<Show> {
             filter: "header-tag",
             title: "Every request is tagged",
             request: || Request::get("/hello").header("user-agent", "demo"),
+            signed_in: false,
             after: 0,
             promises: vec![Arrives("x-envoy-plugin", "header-tag"), Status(200)],
         },
@@ -313,6 +407,7 @@ fn header_tag() -> Vec<Show> {
             filter: "header-tag",
             title: "How long the upstream took stays inside",
             request: || Request::get("/orders/1").header("user-agent", "demo"),
+            signed_in: false,
             after: 0,
             promises: vec![ComesBackWithout("x-runtime"), Status(200)],
         },
@@ -324,6 +419,7 @@ fn header_tag() -> Vec<Show> {
                     .header("user-agent", "demo")
                     .header("x-envoy-plugin", "forged")
             },
+            signed_in: false,
             after: 0,
             promises: vec![Arrives("x-envoy-plugin", "header-tag"), Status(200)],
         },
@@ -335,6 +431,7 @@ fn header_tag() -> Vec<Show> {
                     .header("user-agent", "demo")
                     .header("x-bytes", b"caf\xe9 \xff")
             },
+            signed_in: false,
             after: 0,
             promises: vec![Arrives("x-envoy-plugin", "header-tag"), Status(200)],
         },
@@ -371,11 +468,24 @@ fn upstream_headers(received: &Received) -> [(&'static str, &'static str); 3] {
     ]
 }
 
-/// A page with a script, in lines that a column has room for.
+/// A page with a script, or one that says who is signed in, in lines that a column has room for.
 fn page(received: &Received) -> Option<String> {
-    let nonce = received.headers.text(NONCE).unwrap_or_default();
-    (received.path == PAGE)
-        .then(|| format!("<!doctype html>\n<script\n  nonce=\"{nonce}\">\n  greet()\n</script>\n"))
+    match received.path.as_str() {
+        PAGE => {
+            let nonce = received.headers.text(NONCE).unwrap_or_default();
+            Some(format!(
+                "<!doctype html>\n<script\n  nonce=\"{nonce}\">\n  greet()\n</script>\n"
+            ))
+        }
+        MEMBERS => {
+            let email = received.headers.text("x-email").unwrap_or_default();
+            let email = email.replace('&', "&amp;").replace('<', "&lt;");
+            Some(format!(
+                "<!doctype html>\n<p>You are {email}\n<p><a href=\"{SIGN_OUT}\">\n  Sign out</a>\n"
+            ))
+        }
+        _ => None,
+    }
 }
 
 impl Promise {
