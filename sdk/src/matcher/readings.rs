@@ -15,7 +15,8 @@ const DECODED: usize = 2;
 /// - as it stands, dots and slashes as they are: `/a/../b`;
 /// - with its escapes decoded, of slashes too, once and twice, cut off where a `?` or
 ///   `#` appears; without the parameters of its segments (`;v=1`), so that `..;`
-///   is `..`: `/public/..;/admin` is `/admin`.
+///   is `..`: `/public/..;/admin` is `/admin`; slashes merged behind the dots and before
+///   them: `/a/x//../../b` is `/a/b`, and `/b`.
 ///
 /// A filter that lets a request pass because of its path looks at these too, and
 /// lets it pass only where it would under all of them.
@@ -39,7 +40,10 @@ pub fn other_readings(raw: &[u8]) -> Vec<Vec<u8>> {
     for _ in 0..=DECODED {
         let path = split_path(&decoded).0;
         let plain = without_parameters(path);
-        add(merge_slashes(resolve_dots(&unify(&plain))));
+        let unified = unify(&plain);
+        add(merge_slashes(resolve_dots(&unified)));
+        // `//..` goes up from an empty segment, or from the one before it.
+        add(resolve_dots(&merge_slashes(unified)));
         decoded = decode(path);
     }
     readings
@@ -108,6 +112,7 @@ mod tests {
     fn every_other_reading_is_told_once() {
         for (path, expected) in [
             ("/a/../b", &["/a/../b"][..]),
+            ("/a/x//../../b", &["/a/x//../../b", "/b"]),
             ("//a", &["//a"]),
             ("/a;v=1/b;w", &["/a/b"]),
             ("/public/..;/admin", &["/admin"]),
