@@ -450,6 +450,10 @@ impl OAuth2 {
         let renewed = self.renewals.renew(&known.session).await?;
         let reason = match renewed {
             Renewed::Sealed(text) => match self.open(text.as_bytes()) {
+                // Whoever was kept waiting gets nothing that is over.
+                Some(renewed) if seconds(clock::now()?) >= renewed.session.access_expires_at => {
+                    "over"
+                }
                 Some(renewed) => {
                     stream.set_cookies = self.session_lines(request, &text, &renewed.session)?;
                     return self.admit(stream, request, &renewed, verdict);

@@ -116,9 +116,12 @@ impl Grants {
         &self.0.keyring
     }
 
-    /// What finds a renewal of this refresh token.
-    pub(crate) fn key_of(&self, refresh_token: &str) -> [u8; 16] {
-        renewal::key_of(self.0.client.id(), &self.0.cookie, refresh_token)
+    /// What finds the renewal of a session with this refresh token.
+    pub(crate) fn key_of(&self, session: &Session, refresh_token: &str) -> [u8; 16] {
+        // One refresh token may renew again and again.
+        let generation = session.access_expires_at.to_string();
+        let own = self.0.client.id();
+        renewal::key_of([own, &self.0.cookie, refresh_token, &generation])
     }
 
     /// The session of a code that came back.

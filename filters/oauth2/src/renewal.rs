@@ -89,7 +89,7 @@ impl Renewals {
             return Ok(Renewed::Ended);
         };
         let inner = &*self.0;
-        let key = inner.grants.key_of(refresh_token);
+        let key = inner.grants.key_of(session, refresh_token);
         let place = inner.place(key);
         let claimant = random::next_u64()?;
         let deadline = after(now()?, inner.patience.saturating_add(LOOK));
@@ -220,11 +220,11 @@ impl Entry {
     }
 }
 
-/// What finds the place of a refresh token of a client. Whoever reads shared data learns nothing of
+/// What finds the place of a renewal, by all that makes it another. Whoever reads shared data learns nothing of
 /// the token.
-pub(crate) fn key_of(client_id: &str, cookie: &str, refresh_token: &str) -> [u8; 16] {
+pub(crate) fn key_of(parts: [&str; 4]) -> [u8; 16] {
     let mut hash = Sha256::new();
-    for part in [client_id, cookie, refresh_token] {
+    for part in parts {
         let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
         hash.update(length.to_le_bytes());
         hash.update(part);
@@ -279,8 +279,8 @@ mod tests {
 
     #[test]
     fn parts_that_are_joined_otherwise_have_another_key() {
-        assert_ne!(key_of("ab", "c", "d"), key_of("a", "bc", "d"));
-        assert_ne!(key_of("a", "b", "cd"), key_of("a", "bc", "d"));
-        assert_eq!(key_of("a", "b", "c"), key_of("a", "b", "c"));
+        assert_ne!(key_of(["ab", "c", "d", "1"]), key_of(["a", "bc", "d", "1"]));
+        assert_ne!(key_of(["a", "b", "cd", "1"]), key_of(["a", "b", "c", "d1"]));
+        assert_eq!(key_of(["a", "b", "c", "1"]), key_of(["a", "b", "c", "1"]));
     }
 }
