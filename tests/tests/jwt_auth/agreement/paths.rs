@@ -161,7 +161,7 @@ pub(super) fn opened() -> Group {
         get("/public/..%5cadmin", 200).but(401, PATHS),
         get("/public/..;/admin", 200).but(401, PATHS),
         get("/public/x/../../admin", 200).but(401, PATHS),
-        get("/public//../admin", 200),
+        get("/public//../admin", 200).but(401, PATHS),
         get("/public/x?../../admin", 200),
         get("//public/x", 401),
         get("/Public/x", 401),
