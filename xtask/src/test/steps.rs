@@ -18,6 +18,8 @@ use crate::workspace::Workspace;
 
 /// The integration test of a crate that also runs on wasm32.
 const PURE: &str = "pure";
+/// What `cargo xtask soak` runs is not for here.
+const NO_SOAK: [&str; 3] = ["--", "--skip", soak::MODULE];
 
 /// What a step before has done for a later one.
 #[derive(Default)]
@@ -95,6 +97,7 @@ fn docs(workspace: &Workspace, outcome: &mut Outcome) {
 fn unit(workspace: &Workspace, outcome: &mut Outcome) -> Result<()> {
     let mut command = cargo::cargo(workspace.root());
     command.args(["test", "--workspace", "--no-fail-fast", "--lib", "--bins"]);
+    command.args(NO_SOAK);
     tests(&mut command, outcome)
 }
 
@@ -110,8 +113,7 @@ fn e2e(workspace: &Workspace, done: &Done, outcome: &mut Outcome) -> Result<()> 
     }
     let mut command = cargo::cargo(workspace.root());
     command.args(["test", "--workspace", "--no-fail-fast", "--test", "*"]);
-    // Those are `cargo xtask soak`'s.
-    command.args(["--", "--skip", soak::MODULE]);
+    command.args(NO_SOAK);
     // The identity provider runs on it; without one, its tests fail and say so.
     if let Ok(path) = tools::path_with_node(workspace) {
         command.env("PATH", path);
