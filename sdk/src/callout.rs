@@ -21,7 +21,8 @@
 //! connections, TLS, load balancing and outlier detection are the cluster's. Its
 //! future belongs to the stream, or to the plugin where there is none ([`spawn`]):
 //! when the stream ends, nobody waits for the answer any more. Retries, circuit
-//! breakers and caches are in [`resilience`](crate::resilience).
+//! breakers and caches are in [`resilience`](crate::resilience). What is asked while
+//! a stream waits belongs to that request's trace: see [`TraceContext`].
 
 /// What every callout is bounded by.
 macro_rules! bounds {
@@ -45,6 +46,14 @@ macro_rules! bounds {
             self
         }
 
+        /// By what it is found in a trace; by default
+        /// [`TraceContext::of_stream`].
+        #[must_use]
+        pub fn trace_context(mut self, context: TraceContext) -> Self {
+            self.trace_context = Some(context);
+            self
+        }
+
         /// The cluster that it goes to.
         pub fn cluster(&self) -> &str {
             &self.cluster
@@ -54,6 +63,8 @@ macro_rules! bounds {
 
 mod grpc;
 mod http;
+mod trace;
+pub mod url;
 
 use std::future::Future;
 use std::time::Duration;
@@ -63,6 +74,8 @@ use crate::runtime::reactor;
 
 pub use grpc::GrpcRequest;
 pub use http::{HttpRequest, HttpResponse};
+pub use trace::TraceContext;
+pub use url::ServiceUrl;
 
 /// How long an answer may take.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);

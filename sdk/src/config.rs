@@ -42,12 +42,15 @@
 
 mod collection;
 mod common;
+mod elsewhere;
 mod error;
 mod json;
 mod locate;
 pub(crate) mod object;
 mod one_of;
 mod scalar;
+#[cfg(not(target_family = "wasm"))]
+pub mod schema;
 mod secret;
 mod text;
 mod value;
@@ -61,11 +64,13 @@ use deserr::Deserr;
 
 use crate::format::Environment;
 
+pub use crate::__legation_elsewhere as elsewhere;
 pub use crate::__legation_one_of as one_of;
 pub use collection::{Given, Key, NonEmpty, OneOrMany, OrderedMap};
 pub use common::{Mode, StatPrefix};
 pub(crate) use error::MISSING;
 pub use error::{ConfigError, ConfigErrors, Problem};
+pub use legation_macros::Schema;
 pub use one_of::exactly_one;
 #[doc(hidden)]
 pub use one_of::{only_entry, unknown_choice};

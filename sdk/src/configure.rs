@@ -16,7 +16,8 @@ pub struct Configure {
     failures: Vec<String>,
     tick_period: Option<Duration>,
     holds_headers: bool,
-    /// Whether it is for one of a suite's filters: they tick together.
+    /// Whether somebody else has the host tick: of a suite's filters the suite, for a fetched
+    /// configuration the runtime.
     is_member: bool,
 }
 
@@ -28,6 +29,14 @@ impl Configure {
             tick_period: None,
             holds_headers: false,
             is_member: false,
+        }
+    }
+
+    /// For a filter whose configuration is fetched.
+    pub(crate) fn fetched(filter: &str) -> Self {
+        Self {
+            is_member: true,
+            ..Self::new(filter)
         }
     }
 

@@ -67,6 +67,11 @@ pub trait HttpFilter: Sized + 'static {
     /// [`#[legation::filter]`](macro@crate::filter) writes this.
     const AT_ONCE: bool = false;
 
+    /// Whether users may have the configuration fetched instead:
+    /// [`remote_config`](crate::remote_config). Not unless you say so: what fetches it makes the
+    /// module larger.
+    const REMOTE_CONFIG: bool = false;
+
     /// What users configure. [`NoConfig`](crate::config::NoConfig) where there
     /// is nothing to configure.
     type Config: Deserr<ConfigErrors>;

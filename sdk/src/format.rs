@@ -14,6 +14,11 @@
 //! | `%ATTRIBUTE(source.address)%` | any of Envoy's [attributes] |
 //! | `%DOWNSTREAM_REMOTE_ADDRESS%`, `%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(24)%`, `%PROTOCOL%`, `%ROUTE_NAME%`, `%RESPONSE_CODE%`, … | Envoy's names for what is an attribute |
 //!
+//! | `%START_TIME%`, `%START_TIME(%s.%3f)%` | when the request came, in UTC: as RFC 3339, or in a form as `strftime` has it |
+//! | `%UNIQUE_ID%`, `%UUID_V7%` | a new UUID of version 4, or 7 |
+//! | `%JWT_CLAIM(user:sub)%` | a [claim](Claim) of the token that jwt-auth left in filter state; of a list its elements, joined by commas |
+//! | `%SHA256(REQ(x-name))%` | the SHA-256 of what another operator gives, in hexadecimal; nothing where that gives nothing |
+//!
 //! A length may follow: `%REQ(user-agent):40%` gives at most 40 bytes; without
 //! one an operator gives at most 8 KiB. `%%` is a percent sign.
 //!
@@ -22,31 +27,39 @@
 //! end, and it is at most 60 KiB long.
 
 pub mod attributes;
+mod claim;
 mod environment;
 mod operators;
 mod parse;
+mod time;
+mod unique;
 mod write;
 
 use std::borrow::Cow;
 use std::str::FromStr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 
-use crate::config::{self, ConfigErrors, Problem};
+use crate::config::{self, ConfigErrors, Problem, Schema};
+use crate::headers::{cookies, unquoted};
 use crate::matcher::{self, RequestView};
-use operators::{Headers, Operator, PathFrom};
+use operators::{Headers, Operator, PathFrom, Uuid};
+use sha2::{Digest, Sha256};
 
+pub use claim::Claim;
 pub use environment::variable as environment_variable;
 #[doc(hidden)]
 pub use environment::within;
 pub use environment::{Environment, ProcessEnvironment};
+pub use operators::OwnOperator;
 pub use parse::FormatError;
 pub(crate) use write::ip;
 
 /// What an operator gives at most, unless it says otherwise.
 const DEFAULT_LIMIT: usize = 8 * 1024;
 /// What a format gives at most. Envoy's own limit of a request's headers.
-const MAX_LENGTH: usize = 60 * 1024;
+pub(crate) const MAX_LENGTH: usize = 60 * 1024;
 
 /// Where a format finds what it names. Whatever costs a host call is asked for
 /// only when a format names it.
@@ -59,10 +72,33 @@ pub trait ValueSource: RequestView {
 
     /// The bytes of an attribute, as the host gives them.
     fn attribute(&mut self, path: &attributes::Path) -> Result<Option<Cow<'_, [u8]>>, Self::Error>;
+
+    /// The time since 1970.
+    fn now(&mut self) -> Result<Duration, Self::Error> {
+        Ok(SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default())
+    }
+
+    /// Appends what an [operator of the filter's own](OwnOperator) gives. Only a source
+    /// whose filter has such operators is asked.
+    fn own(
+        &mut self,
+        operator: &'static OwnOperator,
+        argument: &str,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Self::Error> {
+        let _ = (operator, argument, out);
+        Ok(())
+    }
 }
 
 /// A format, read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema(
+    description = "Text with operators as in Envoy's access log: `%REQ(x-name)%`, `%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%`, … A `%` itself is `%%`.",
+    { "type": "string" }
+)]
 pub struct Format {
     parts: Box<[Part]>,
 }
@@ -102,7 +138,31 @@ pub enum Rendered {
 impl Format {
     /// Reads a format. Environment variables are looked up now.
     pub fn parse(text: &str, environment: &dyn Environment) -> Result<Self, FormatError> {
-        parse::parse(text, environment)
+        parse::parse(text, environment, &[])
+    }
+
+    /// Reads a format from a configuration, in which operators of the filter's own may
+    /// stand beside those of all filters.
+    pub fn read_with<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+        own: &'static [OwnOperator],
+    ) -> Result<Self, ConfigErrors> {
+        let text = config::string(
+            value,
+            location,
+            "a string, such as `text` or `%REQ(x-name)%`",
+        )?;
+        parse::parse(&text, &*environment::current(), own)
+            .map_err(|error| ConfigErrors::at(location, Problem::from(error)))
+    }
+
+    /// The filter's own operators in it, with their arguments.
+    pub fn own(&self) -> impl Iterator<Item = (&'static OwnOperator, &str)> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Operator { operator, .. } => operator.own(),
+            Part::Literal(_) => None,
+        })
     }
 
     /// The value, where it is the same for all requests.
@@ -171,13 +231,7 @@ impl Deserr<ConfigErrors> for Format {
         value: Value<V>,
         location: ValuePointerRef<'_>,
     ) -> Result<Self, ConfigErrors> {
-        let text = config::string(
-            value,
-            location,
-            "a string, such as `text` or `%REQ(x-name)%`",
-        )?;
-        Self::parse(&text, &*environment::current())
-            .map_err(|error| ConfigErrors::at(location, Problem::from(error)))
+        Self::read_with(value, location, &[])
     }
 }
 
@@ -205,12 +259,27 @@ impl Uses {
                 self.attributes = self.attributes.saturating_add(1);
                 self.response_attributes |= path.as_bytes().starts_with(b"response\0");
             }
-            Operator::Environment(_) => {}
+            Operator::Claim(_) | Operator::Time(..) => {
+                self.attributes = self.attributes.saturating_add(1);
+            }
+            Operator::Sha256(inner) => self.count(inner),
+            Operator::Own { operator, .. } => {
+                *reads = reads.saturating_add(usize::from(operator.reads_request));
+            }
+            Operator::Environment(_) | Operator::Unique(_) => {}
         }
     }
 }
 
 impl Operator {
+    fn own(&self) -> Option<(&'static OwnOperator, &str)> {
+        match self {
+            Self::Own { operator, argument } => Some((operator, argument)),
+            Self::Sha256(inner) => inner.own(),
+            _ => None,
+        }
+    }
+
     fn render<S: ValueSource + ?Sized>(
         &self,
         source: &mut S,
@@ -267,11 +336,11 @@ impl Operator {
                 }
             }
             Self::Cookie(name) => {
-                source.any_header("cookie", &mut |header| match matcher::cookies(header)
+                source.any_header("cookie", &mut |header| match cookies(header)
                     .find(|(known, _)| *known == name.as_bytes())
                 {
                     Some((_, value)) => {
-                        write::push_safe(out, value, limit);
+                        write::push_safe(out, unquoted(value), limit);
                         true
                     }
                     None => false,
@@ -290,8 +359,56 @@ impl Operator {
                     write::push_safe(out, text.as_bytes(), limit);
                 }
             }
+            Self::Claim(_)
+            | Self::Time(..)
+            | Self::Unique(_)
+            | Self::Sha256(_)
+            | Self::Own { .. } => {
+                let mut text = Vec::new();
+                self.make(source, &mut text)?;
+                write::push_safe(out, &text, limit);
+            }
             // Became a literal when the format was read.
             Self::Environment(_) => {}
+        }
+        Ok(())
+    }
+
+    /// What is made and not only read, before it is cut to its length.
+    fn make<S: ValueSource + ?Sized>(
+        &self,
+        source: &mut S,
+        out: &mut Vec<u8>,
+    ) -> Result<(), S::Error> {
+        match self {
+            Self::Claim(claim) => {
+                out.extend_from_slice(claim.values(source)?.join(",").as_bytes());
+            }
+            Self::Time(path, form) => {
+                if let Some(value) = source.attribute(path)?
+                    && let Ok(attributes::Decoded::Timestamp(time)) =
+                        attributes::decode(path.kind(), &value)
+                {
+                    out.extend_from_slice(form.write(time).as_bytes());
+                }
+            }
+            Self::Unique(version) => {
+                let text = match version {
+                    Uuid::V4 => unique::uuid_v4(source.random()?, source.random()?),
+                    Uuid::V7 => unique::uuid_v7(source.now()?, source.random()?, source.random()?),
+                };
+                out.extend_from_slice(text.as_bytes());
+            }
+            Self::Sha256(inner) => {
+                let mut text = Vec::new();
+                inner.render(source, &mut text, MAX_LENGTH)?;
+                if !text.is_empty() {
+                    let hash = format!("{:x}", Sha256::digest(&text));
+                    out.extend_from_slice(hash.as_bytes());
+                }
+            }
+            Self::Own { operator, argument } => source.own(operator, argument, out)?,
+            _ => {}
         }
         Ok(())
     }

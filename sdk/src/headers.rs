@@ -7,16 +7,20 @@
 //! [`Headers::peek`] for a header that is usually absent, and
 //! [`Headers::read_alone`] where nothing else is read.
 
+mod cookies;
 mod map;
 
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
 use http::HeaderName;
+use http::header::COOKIE;
 
 use crate::abi::{self, MapType};
 use crate::error::{Error, HostError, Result};
 use map::Map;
+
+pub use cookies::{cookies, unquoted, without_cookies};
 
 /// The headers or trailers of a message, to read.
 ///
@@ -214,6 +218,33 @@ impl HeadersMut {
         abi::remove_header_map_value(self.0.kind, name.as_str().as_bytes())?;
         if let Some(map) = self.0.changed() {
             map.remove(name.as_str());
+        }
+        Ok(())
+    }
+
+    /// Takes the cookies out whose names `is_taken` holds for, of every `cookie` header.
+    ///
+    /// Host calls: the map, if it is not fetched; one write where such cookies are there
+    /// and one header is left of all, or none.
+    pub fn remove_cookies(&mut self, is_taken: impl Fn(&[u8]) -> bool) -> Result<()> {
+        let of = |header: &[u8]| without_cookies(header, &is_taken);
+        if !self
+            .get_all(COOKIE.as_str())?
+            .any(|header| of(header).is_some())
+        {
+            return Ok(());
+        }
+        let headers = self.get_all(COOKIE.as_str())?;
+        let left: Vec<_> = headers
+            .map(|header| of(header).unwrap_or_else(|| header.to_vec()))
+            .filter(|header| !header.is_empty())
+            .collect();
+        if let [only] = left.as_slice() {
+            return self.set(&COOKIE, only);
+        }
+        self.remove(&COOKIE)?;
+        for header in left {
+            self.append(&COOKIE, header)?;
         }
         Ok(())
     }

@@ -112,6 +112,9 @@
 //! legation::register!(Ask);
 //! ```
 //!
+//! What users may fetch instead of writing it into Envoy's configuration:
+//! [`remote_config`].
+//!
 //! What goes beyond a request: [`shared`] is what all workers know together;
 //! [`spawn`] runs a future that outlives its stream; [`metrics`] count, with tags;
 //! the macros of the `log` crate write JSON lines to Envoy's log. [`clock`] and
@@ -165,6 +168,7 @@ pub mod phase;
 pub mod random;
 #[doc(hidden)]
 pub mod register;
+pub mod remote_config;
 pub mod reply;
 pub mod resilience;
 pub mod runtime;

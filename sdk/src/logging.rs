@@ -102,7 +102,7 @@ enum Running {
     Stream(Option<HeaderList>),
 }
 
-/// Marks that a stream's callback runs, until dropped.
+/// Marks whose callback runs, until dropped.
 pub(crate) struct StreamScope {
     outer: Running,
 }
@@ -111,6 +111,13 @@ impl StreamScope {
     pub(crate) fn enter(request: Option<HeaderList>) -> Self {
         Self {
             outer: RUNNING.replace(Running::Stream(request)),
+        }
+    }
+
+    /// Marks that none runs, but something of the filter's own.
+    pub(crate) fn leave() -> Self {
+        Self {
+            outer: RUNNING.replace(Running::Filter),
         }
     }
 }
@@ -137,7 +144,7 @@ impl log::Log for Logger {
             Level::Debug => ("debug", LogLevel::Debug),
             Level::Trace => ("trace", LogLevel::Trace),
         };
-        let (request_id, traceparent) = request_ids();
+        let [request_id, traceparent] = request_ids();
         let line = Line {
             level: name,
             record,
@@ -153,27 +160,27 @@ impl log::Log for Logger {
 }
 
 /// The running request's `x-request-id` and `traceparent`.
-fn request_ids() -> (Option<String>, Option<String>) {
-    // Taken, so that a line written meanwhile finds nothing to borrow.
-    let running = RUNNING.take();
-    let ids = match &running {
-        Running::Filter => (None, None),
-        Running::Stream(request) => (
-            request_header(request.as_ref(), "x-request-id"),
-            request_header(request.as_ref(), "traceparent"),
-        ),
-    };
-    RUNNING.set(running);
-    ids
+fn request_ids() -> [Option<String>; 2] {
+    of_request(["x-request-id", "traceparent"]).map(|value| {
+        let mut value = value?;
+        value.truncate(ID_LIMIT);
+        (!value.is_empty()).then(|| String::from_utf8_lossy(&value).into_owned())
+    })
 }
 
-fn request_header(request: Option<&HeaderList>, name: &str) -> Option<String> {
-    let mut value = match request {
-        Some(request) => request.get(name)?.to_vec(),
-        None => abi::header_map_value(MapType::HttpRequestHeaders, name.as_bytes()).ok()??,
-    };
-    value.truncate(ID_LIMIT);
-    (!value.is_empty()).then(|| String::from_utf8_lossy(&value).into_owned())
+/// The running request's headers of these names. None where no stream's callback runs.
+pub(crate) fn of_request<const N: usize>(names: [&str; N]) -> [Option<Vec<u8>>; N] {
+    // Taken, so that a line written meanwhile finds nothing to borrow.
+    let running = RUNNING.take();
+    let values = names.map(|name| match &running {
+        Running::Filter => None,
+        Running::Stream(Some(request)) => request.get(name).map(<[u8]>::to_vec),
+        Running::Stream(None) => {
+            abi::header_map_value(MapType::HttpRequestHeaders, name.as_bytes()).ok()?
+        }
+    });
+    RUNNING.set(running);
+    values
 }
 
 /// `version-TRACEID-parentid-flags`, each of hexadecimal digits of fixed number.

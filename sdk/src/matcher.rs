@@ -38,9 +38,13 @@
 //! `percentage: 30` in two rules of which the first that matches is taken split
 //! requests 10 to 20, as Envoy's runtime fractions do.
 //!
+//! A filter may have [conditions of its own](Conditions) beside these, under keys of
+//! their own, which go into `all`, `any` and `not` as the others do.
+//!
 //! An error while a fact is asked for ends the matching, and is the caller's to
 //! judge.
 
+mod conditions;
 mod fields;
 mod host;
 mod named;
@@ -49,33 +53,50 @@ mod path;
 mod path_match;
 mod readings;
 mod request;
+mod rewrite;
+#[cfg(not(target_family = "wasm"))]
+mod schema;
 mod string;
 mod template;
 mod written;
 
+use std::borrow::Cow;
+
 use ipnet::IpNet;
 
 use crate::config::Percent;
-use named::Named;
 
+pub use conditions::{Conditions, Holds, NoMore};
 pub use host::HostMatch;
+pub use named::Named;
 pub use path::{Ambiguity, normalize_path};
 pub use path_match::PathMatch;
 pub use readings::other_readings;
-pub use request::{Request, RequestView, parse_address};
+pub use request::{Request, RequestView, is_cors_preflight, parse_address};
+pub use rewrite::RegexRewrite;
 pub use string::{Regex, StringMatch};
 
-pub(crate) use parameters::{cookies, query_parameter};
+pub(crate) use parameters::query_parameter;
 pub(crate) use path::split_path;
 
-/// Which requests something is for. The default takes all.
-#[derive(Debug, Clone, Default)]
-pub struct Matcher {
-    tests: Box<[Test]>,
+/// Which requests something is for. The default takes all. `M`: a filter's own
+/// [conditions](Conditions), beside those that all filters have.
+#[derive(Debug, Clone)]
+pub struct Matcher<M = NoMore> {
+    tests: Box<[Test<M>]>,
+}
+
+/// Without a bound on `M`, which deriving it would ask for.
+impl<M> Default for Matcher<M> {
+    fn default() -> Self {
+        Self {
+            tests: Box::new([]),
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
-enum Test {
+enum Test<M> {
     Method(Vec<Box<str>>),
     Host(Vec<HostMatch>),
     Path(Vec<PathMatch>),
@@ -83,8 +104,9 @@ enum Test {
     Query(Named),
     Cookie(Named),
     Source(Vec<IpNet>),
-    Any(Vec<Matcher>),
-    Not(Matcher),
+    More(M),
+    Any(Vec<Matcher<M>>),
+    Not(Matcher<M>),
     Percentage(Percent),
 }
 
@@ -111,12 +133,15 @@ impl Needs {
     }
 }
 
-impl Matcher {
+impl<M> Matcher<M> {
     /// Whether it takes a request.
     pub fn matches<V: RequestView + ?Sized>(
         &self,
         request: &mut Request<'_, V>,
-    ) -> Result<bool, V::Error> {
+    ) -> Result<bool, V::Error>
+    where
+        M: Holds<V>,
+    {
         for test in &self.tests {
             if !test.holds(request)? {
                 return Ok(false);
@@ -130,6 +155,34 @@ impl Matcher {
         self.tests.is_empty()
     }
 
+    /// The first of the `path` tests of this matcher itself, and of those under
+    /// `all`, that takes this path and has a part of this name: a template's `{name}`, a
+    /// regex's `(?P<name>…)`. What is under `any` and `not` has none to give.
+    pub fn capture<'p>(&self, path: &'p [u8], name: &str) -> Option<Cow<'p, [u8]>> {
+        let mut paths = self.tests.iter().filter_map(Test::paths).flatten();
+        paths.find_map(|test| test.capture(path, name))
+    }
+
+    /// Whether [`capture`](Self::capture) could find a part of this name.
+    pub fn captures(&self, name: &str) -> bool {
+        let mut paths = self.tests.iter().filter_map(Test::paths).flatten();
+        paths.any(|test| test.captures(name))
+    }
+
+    /// Hands over each condition of the filter's own, wherever it stands.
+    pub fn each_own<'m>(&'m self, take: &mut dyn FnMut(&'m M)) {
+        for test in &self.tests {
+            match test {
+                Test::More(own) => take(own),
+                Test::Any(matchers) => matchers.iter().for_each(|one| one.each_own(take)),
+                Test::Not(matcher) => matcher.each_own(take),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl<M: Conditions> Matcher<M> {
     /// What matching may ask of a request.
     pub fn needs(&self) -> Needs {
         let needs = self.tests.iter().map(Test::needs);
@@ -137,11 +190,18 @@ impl Matcher {
     }
 }
 
-impl Test {
-    fn holds<V: RequestView + ?Sized>(
-        &self,
-        request: &mut Request<'_, V>,
-    ) -> Result<bool, V::Error> {
+impl<M> Test<M> {
+    fn paths(&self) -> Option<&[PathMatch]> {
+        match self {
+            Self::Path(paths) => Some(paths),
+            _ => None,
+        }
+    }
+
+    fn holds<V: RequestView + ?Sized>(&self, request: &mut Request<'_, V>) -> Result<bool, V::Error>
+    where
+        M: Holds<V>,
+    {
         Ok(match self {
             Self::Method(methods) => {
                 let method = request.view().header(":method")?;
@@ -162,6 +222,7 @@ impl Test {
                 let address = request.source_address()?;
                 address.is_some_and(|sent| networks.iter().any(|network| network.contains(&sent)))
             }
+            Self::More(own) => own.holds(request)?,
             Self::Any(matchers) => {
                 for matcher in matchers {
                     if matcher.matches(request)? {
@@ -174,7 +235,9 @@ impl Test {
             Self::Percentage(percent) => percent.admits(request.random()?),
         })
     }
+}
 
+impl<M: Conditions> Test<M> {
     fn needs(&self) -> Needs {
         match self {
             Self::Any(matchers) => {
@@ -182,6 +245,7 @@ impl Test {
                 needs.fold(Needs::default(), Needs::merge)
             }
             Self::Not(matcher) => matcher.needs(),
+            Self::More(own) => own.needs(),
             Self::Source(_) => Needs {
                 source_address: true,
                 ..Needs::default()

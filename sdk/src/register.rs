@@ -263,7 +263,10 @@ impl<M: Registered> RootContext for DispatchedRoot<M> {
             );
             return false;
         }
-        M::with_runtime(|runtime| runtime.on_configure(self.0, size))
+        M::with_runtime(|runtime| {
+            runtime.takes_no_answers();
+            runtime.on_configure(self.0, size)
+        })
     }
 
     fn on_tick(&mut self) {

@@ -11,6 +11,7 @@ mod contexts;
 mod forgetting;
 pub(crate) mod reactor;
 mod refusals;
+mod remote;
 mod streams;
 mod tasks;
 
@@ -29,9 +30,11 @@ use crate::phase::{
     RequestBody, RequestHeaders, RequestTrailers, ResponseBody, ResponseHeaders, ResponseTrailers,
     StreamLog,
 };
+use crate::remote_config::{Work, Written};
 use background::Background;
 use contexts::{Contexts, Plugin, Standing, Stream};
-use reactor::Reactor;
+use reactor::{Reactor, Spawned};
+use remote::Remote;
 use streams::Running;
 pub(crate) use tasks::at_once;
 use tasks::{Event, Idle, Kind};
@@ -60,6 +63,10 @@ pub struct Runtime<F: HttpFilter> {
     running: Cell<Running>,
     /// How many futures are being polled, one within another.
     polling: Cell<u32>,
+    /// For filters whose configuration is fetched.
+    remote: Remote<F>,
+    /// How many filters such configurations have had.
+    generations: Cell<u64>,
 }
 
 /// Where in a stream a callback stands.
@@ -107,6 +114,8 @@ enum Absent {
     Unknown,
     /// One of its callbacks runs already.
     Busy,
+    /// Its filter's configuration is not there yet. How it stands.
+    NotConfigured(Standing),
 }
 
 impl<F: HttpFilter> Default for Runtime<F> {
@@ -120,6 +129,8 @@ impl<F: HttpFilter> Default for Runtime<F> {
             background: Background::default(),
             running: Cell::default(),
             polling: Cell::default(),
+            remote: Remote::default(),
+            generations: Cell::default(),
         }
     }
 }
@@ -140,7 +151,7 @@ impl<F: HttpFilter> Runtime<F> {
         } else {
             Callbacks::NONE
         };
-        let answers = if Self::AWAITS {
+        let answers = if Self::REACTS {
             Callbacks::ANSWERS.and(Callbacks::TICK)
         } else {
             Callbacks::NONE
@@ -154,6 +165,9 @@ impl<F: HttpFilter> Runtime<F> {
 
     /// Whether any callback is an `async fn`.
     const AWAITS: bool = !F::AWAITS.is_empty();
+
+    /// Whether anything awaits, be it what fetches the configuration.
+    const REACTS: bool = Self::AWAITS || F::REMOTE_CONFIG;
 
     /// The callbacks by which a body is taken in while that of the headers waits.
     const BODIES: Callbacks = {
@@ -212,7 +226,10 @@ impl<F: HttpFilter> Runtime<F> {
             if let Ok(mut contexts) = self.contexts.try_borrow_mut() {
                 contexts.add_root(id);
             }
-        } else if let Some(filter) = self.filter(root) {
+            return;
+        }
+        let filter = self.filter(root);
+        if filter.is_some() || F::REMOTE_CONFIG && self.has_root(root) {
             if !Self::TOLD_OF_ENDS {
                 self.sweep_streams(id);
             }
@@ -239,12 +256,25 @@ impl<F: HttpFilter> Runtime<F> {
         logging::install(F::NAME);
         let _scope = self.reacts();
         let others = self.reactor.take_spawned();
-        let configured = configure::<F>(size);
+        let configured = self.configure(root, size);
         let spawned = self.reactor.replace_spawned(others);
-        let loaded = match configured {
-            Ok((filter, plugin, errors)) => {
-                self.errors.set(errors);
-                (Rc::new(filter), plugin)
+        let (loaded, spawned, work) = match configured {
+            Ok(Configured { made, fetched }) => {
+                let loaded = match made {
+                    Some((filter, plugin, errors)) => {
+                        self.errors.set(errors);
+                        (Some(Rc::new(filter)), plugin)
+                    }
+                    None => (None, Plugin::default()),
+                };
+                match fetched {
+                    // What else was spawned belongs to a filter that is not taken.
+                    Some((work, of_filter)) => {
+                        self.drop_spawned(spawned);
+                        (loaded, of_filter, Some(work))
+                    }
+                    None => (loaded, spawned, None),
+                }
             }
             Err(refusal) => {
                 self.drop_spawned(spawned);
@@ -259,13 +289,18 @@ impl<F: HttpFilter> Runtime<F> {
             return false;
         };
         let is_there = contexts.has_root(root);
+        let generation = loaded.1.generation;
         let former = contexts.set_filter(root, loaded, !Self::KNOWS_STREAMS);
         drop(contexts);
         drop(former);
         self.sweep_roots(root);
-        if Self::AWAITS {
+        if Self::REACTS {
             if is_there {
-                self.configured(root, spawned);
+                if let Some(work) = work {
+                    self.reactor.task_begins();
+                    self.add_job(root, 0, Box::pin(work.run()));
+                }
+                self.configured(root, generation, spawned);
             } else {
                 // It was deleted while it was configured: nobody will end these.
                 self.drop_spawned(spawned);
@@ -278,7 +313,9 @@ impl<F: HttpFilter> Runtime<F> {
     pub fn on_tick(&self, root: u32) {
         logging::refresh_level();
         self.sweep_roots(root);
-        if Self::AWAITS {
+        // Where nothing is fetched, a filter that awaits nothing has its ticks and no more.
+        let is_waited_for = || self.ticking().is_some() || self.reactor.needs_ticks();
+        if Self::AWAITS || Self::REACTS && is_waited_for() {
             self.ticked(root);
         } else if let Some(filter) = self.filter(root) {
             // Without an `async fn` in it, it is over at once.
@@ -352,7 +389,9 @@ impl<F: HttpFilter> Runtime<F> {
         };
         // Most streams leave nothing that notices.
         let is_quiet = |stream: &mut Stream<F>| {
-            !std::mem::needs_drop::<F::Stream>() && Rc::strong_count(&stream.filter) > 1
+            let filter = stream.filter.as_ref();
+            !std::mem::needs_drop::<F::Stream>()
+                && filter.is_none_or(|filter| Rc::strong_count(filter) > 1)
         };
         if contexts.pending_len() == 0
             && !contexts.has_root(id)
@@ -372,7 +411,7 @@ impl<F: HttpFilter> Runtime<F> {
             };
             let was_stream = gone.0.is_some() && gone.1.is_none();
             drop(gone);
-            if Self::AWAITS && !was_stream {
+            if Self::REACTS && !was_stream {
                 self.root_gone(id);
             }
         });
@@ -404,6 +443,9 @@ impl<F: HttpFilter> Runtime<F> {
             // One that the filter has finished with, and that is forgotten.
             Err(Absent::Unknown) if phase != Phase::Request && !Self::TOLD_OF_ENDS => {
                 return CONTINUE;
+            }
+            Err(Absent::NotConfigured(standing)) => {
+                return self.not_configured(id, phase, standing);
             }
             Err(_) => return self.refuse_unknown(id, phase),
         };
@@ -464,8 +506,11 @@ impl<F: HttpFilter> Runtime<F> {
         let mut contexts = self.contexts.try_borrow_mut().map_err(|_| Absent::Busy)?;
         if Self::KNOWS_STREAMS {
             let stream = contexts.get_mut(id).ok_or(Absent::Unknown)?;
+            let Some(filter) = &stream.filter else {
+                return Err(Absent::NotConfigured(stream.standing));
+            };
             let state = stream.state.take().ok_or(Absent::Busy)?;
-            let (root, filter) = (stream.root, Rc::clone(&stream.filter));
+            let (root, filter) = (stream.root, Rc::clone(filter));
             let (request, standing) = (stream.request.clone(), stream.standing);
             Ok(Entered {
                 state,
@@ -477,7 +522,11 @@ impl<F: HttpFilter> Runtime<F> {
         } else {
             Ok(Entered {
                 state: F::Stream::default(),
-                filter: contexts.last_filter().ok_or(Absent::Unknown)?,
+                filter: contexts.last_filter().ok_or(if F::REMOTE_CONFIG {
+                    Absent::NotConfigured(Standing::Open)
+                } else {
+                    Absent::Unknown
+                })?,
                 request: None,
                 standing: Standing::Open,
                 holds_headers: false,
@@ -528,6 +577,11 @@ impl<F: HttpFilter> Runtime<F> {
         } else {
             self.forget(id);
         }
+    }
+
+    fn has_root(&self, root: u32) -> bool {
+        let contexts = self.contexts.try_borrow();
+        contexts.is_ok_and(|contexts| contexts.has_root(root))
     }
 
     /// The filter of a configuration.
@@ -597,27 +651,68 @@ fn kept<F: HttpFilter>(request: &mut RequestHeaders) -> Option<HeaderList> {
     }
 }
 
-/// Reads the configuration and makes the filter from it, and the counter of
-/// its errors. Else the lines that say what is wrong.
-fn configure<F: HttpFilter>(size: usize) -> Result<(F, Plugin, Counter), Vec<String>> {
-    let text = if size == 0 {
-        Vec::new()
-    } else {
-        abi::buffer(BufferType::PluginConfiguration, 0, size)
-            .map_err(|error| vec![error.to_string()])?
-            .unwrap_or_default()
-    };
-    let lines = |errors: ConfigErrors| errors.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let config = config::parse::<F::Config>(&text).map_err(lines)?;
-    let mut host = Configure::new(F::NAME);
+/// A filter, what its configuration asks of the host, and the counter of its errors.
+type Made<F> = (F, Plugin, Counter);
+
+/// What became of a configuration.
+struct Configured<F> {
+    /// `None` where it is yet to be fetched.
+    made: Option<Made<F>>,
+    /// Where it is fetched: what does that, and what the filter spawned.
+    fetched: Option<(Work, Vec<Spawned>)>,
+}
+
+impl<F: HttpFilter> Runtime<F> {
+    /// Reads the configuration and makes the filter from it. Else the lines that say what is
+    /// wrong.
+    fn configure(&self, root: u32, size: usize) -> Result<Configured<F>, Vec<String>> {
+        let text = if size == 0 {
+            Vec::new()
+        } else {
+            abi::buffer(BufferType::PluginConfiguration, 0, size)
+                .map_err(|error| vec![error.to_string()])?
+                .unwrap_or_default()
+        };
+        let config = if F::REMOTE_CONFIG {
+            match config::parse::<Written<F::Config>>(&text).map_err(|errors| lines(&errors))? {
+                Written::Here(config) => config,
+                Written::There(remote) => {
+                    let begun = self.begin_remote(root, *remote)?;
+                    return Ok(Configured {
+                        made: begun.made,
+                        fetched: Some((begun.work, begun.spawned)),
+                    });
+                }
+            }
+        } else {
+            config::parse(&text).map_err(|errors| lines(&errors))?
+        };
+        Ok(Configured {
+            made: Some(make::<F>(config, Configure::new(F::NAME), |errors| errors)?),
+            fetched: None,
+        })
+    }
+}
+
+/// Makes the filter. Else the lines that say what is wrong, each where its field is `placed`.
+fn make<F: HttpFilter>(
+    config: F::Config,
+    mut host: Configure,
+    placed: impl FnOnce(ConfigErrors) -> ConfigErrors,
+) -> Result<Made<F>, Vec<String>> {
     let errors = host.counter("errors");
-    let filter = F::configure(config, &mut host).map_err(lines)?;
+    let filter = F::configure(config, &mut host).map_err(|errors| lines(&placed(errors)))?;
     if !host.failures().is_empty() {
-        return Err(host.failures().iter().map(ToString::to_string).collect());
+        return Err(host.failures().to_vec());
     }
     let plugin = Plugin {
         tick_period: host.tick_period(),
         holds_headers: host.holds_headers(),
+        generation: 0,
     };
     Ok((filter, plugin, errors))
+}
+
+fn lines(errors: &ConfigErrors) -> Vec<String> {
+    errors.iter().map(ToString::to_string).collect()
 }

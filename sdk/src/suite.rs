@@ -45,6 +45,8 @@
 
 mod body;
 mod config;
+#[cfg(not(target_family = "wasm"))]
+mod schema;
 mod set;
 
 use std::cell::Cell;
@@ -64,6 +66,8 @@ use crate::phase::{
 use body::Passage;
 
 pub use config::SuiteConfig;
+#[cfg(not(target_family = "wasm"))]
+pub use schema::FilterSchemas;
 pub use set::{FilterSet, Other};
 
 /// The filters that a [`Suite`] has to choose from.
@@ -329,6 +333,7 @@ fn held(filter: &str) -> Error {
 
 impl<S: FilterSet> HttpFilter for Suite<S> {
     const NAME: &'static str = "suite";
+    const REMOTE_CONFIG: bool = true;
     const CALLBACKS: Callbacks = S::CALLBACKS;
     const AWAITS: Callbacks = S::AWAITS;
     const AT_ONCE: bool = S::AT_ONCE;

@@ -611,6 +611,10 @@ fn what_a_callout_costs() {
         warm.calls_in(Callback::RequestHeaders).names(),
         [
             "proxy_get_header_map_pairs",
+            // Of the trace that it belongs to.
+            "proxy_get_header_map_value",
+            "proxy_get_header_map_value",
+            "proxy_get_header_map_value",
             "proxy_get_current_time_nanoseconds",
             "proxy_http_call",
         ]

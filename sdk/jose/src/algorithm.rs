@@ -4,14 +4,15 @@ use std::fmt;
 use std::str::FromStr;
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{self, ConfigErrors, Problem};
+use legation::config::{self, ConfigErrors, Problem, Schema};
 
 macro_rules! algorithms {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
         /// How a token is signed (RFC 7518 section 3.1, RFC 8037, RFC 9864).
         ///
         /// Written by its exact name: `RS256`. `none` is not one.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Schema)]
+        #[schema({ "enum": [$($text,)* ED25519] })]
         pub enum Algorithm {
             $($(#[$doc])* $name,)*
         }

@@ -3,11 +3,18 @@
 use std::fmt;
 
 use deserr::{Deserr, IntoValue, Sequence, Value as Written, ValuePointerRef};
-use legation::config::{ConfigErrors, Given, NonEmpty, Problem, exactly_one, string};
+use legation::config::{ConfigErrors, Given, NonEmpty, Problem, Schema, exactly_one, string};
 use serde_json::{Map, Value};
 
-/// A way into a token's payload: the names of its members, outermost first.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A way into a token's payload: the names of its members, outermost first; or `a.b` for
+/// member `b` of claim `a`.
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({
+    "anyOf": [
+        { "type": "string", "pattern": r"^[^.]+(\.[^.]+)*$" },
+        { "type": "array", "minItems": 1, "items": { "type": "string", "minLength": 1 } },
+    ],
+})]
 pub struct ClaimPath(Box<[Box<str>]>);
 
 impl ClaimPath {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use deserr::{Deserr, ValuePointerRef};
-use legation::config::{ConfigErrors, Given, NonEmpty, Problem};
+use legation::config::{ConfigErrors, Given, NonEmpty, Problem, Schema};
 use legation::http::HeaderValue;
 use serde_json::{Map, Number, Value};
 
@@ -11,7 +11,8 @@ use crate::claim_path::ClaimPath;
 use crate::trusted::TrustedHeader;
 
 /// A claim, and the header that it is put into.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Schema)]
+#[schema(as = Written)]
 pub struct ClaimToHeader {
     /// The header.
     pub header_name: TrustedHeader,
@@ -39,14 +40,20 @@ impl Default for Separator {
     }
 }
 
-#[derive(Deserr)]
+#[derive(Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
+#[schema({ "oneOf": schema::exactly_one(&["claim_name", "claim_path"]) })]
 struct Written {
+    /// The header. It is stripped from every request that comes in.
     header_name: TrustedHeader,
+    /// The claim: `a.b` is member `b` of claim `a`.
     #[deserr(default)]
     claim_name: Given<String>,
+    /// The same by the names of the members that lead to it, for those with dots in them.
     #[deserr(default)]
     claim_path: NonEmpty<String>,
+    /// What stands between the values of a claim that is a list: printable ASCII, `,`
+    /// unless given.
     #[deserr(default)]
     list_separator: Given<String>,
 }

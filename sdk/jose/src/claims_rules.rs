@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use deserr::{Deserr, IntoValue, Value as Written, ValuePointerRef};
 use legation::config::{
-    self, BoundedDuration, ConfigErrors, Given, NonEmpty, OneOrMany, Problem, exactly_one,
+    self, BoundedDuration, ConfigErrors, Given, NonEmpty, OneOrMany, Problem, Schema, exactly_one,
 };
 use legation::matcher::Regex;
 use serde_json::{Map, Value};
@@ -18,7 +18,13 @@ type Claims = Map<String, Value>;
 
 /// Scopes that a token must grant: a list of which it must have all, or
 /// `{all: […]}`, or `{any: […]}`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({
+    "anyOf": [
+        generator.subschema_for::<OneOrMany<Scope>>(),
+        generator.subschema_for::<Which>(),
+    ],
+})]
 pub struct RequiredScopes {
     scopes: Box<[Box<str>]>,
     any: bool,
@@ -27,12 +33,16 @@ pub struct RequiredScopes {
 config::one_of! {
     /// Which of the scopes.
     enum Which {
+        /// All of these.
         "all" => All(OneOrMany<Scope>),
+        /// One of these.
         "any" => Any(OneOrMany<Scope>),
     }
 }
 
 /// One scope (RFC 6749, section 3.3).
+#[derive(Schema)]
+#[schema({ "type": "string", "pattern": r"^[!#-\[\]-~]+$" })]
 struct Scope(Box<str>);
 
 impl Deserr<ConfigErrors> for Scope {
@@ -104,7 +114,8 @@ impl RequiredScopes {
 }
 
 /// A claim that a token must have.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Schema)]
+#[schema(as = WrittenClaim)]
 pub struct RequiredClaim {
     path: ClaimPath,
     test: Test,
@@ -119,7 +130,8 @@ enum Test {
 }
 
 /// A text, a number or a truth value.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Schema)]
+#[schema({ "type": ["string", "number", "boolean"] })]
 struct Scalar(Value);
 
 impl Deserr<ConfigErrors> for Scalar {
@@ -155,6 +167,8 @@ impl Scalar {
 }
 
 /// A [`Regex`], as it is written.
+#[derive(Schema)]
+#[schema(as = Regex)]
 struct Pattern(Regex);
 
 impl Deserr<ConfigErrors> for Pattern {
@@ -169,21 +183,35 @@ impl Deserr<ConfigErrors> for Pattern {
     }
 }
 
-#[derive(Deserr)]
+#[derive(Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
+#[schema({
+    "allOf": [
+        { "oneOf": schema::exactly_one(&["claim_name", "claim_path"]) },
+        { "oneOf": schema::exactly_one(&["equals", "in", "regex", "contains", "exists"]) },
+    ],
+})]
 struct WrittenClaim {
+    /// Which claim: `a.b` is member `b` of claim `a`. Through a list it leads to each
+    /// element.
     #[deserr(default)]
     claim_name: Given<String>,
+    /// The same by the names of the members that lead to it, for those with dots in them.
     #[deserr(default)]
     claim_path: NonEmpty<String>,
+    /// It is this text, number or truth value. Of a list, one element is.
     #[deserr(default)]
     equals: Given<Scalar>,
+    /// The same, for one of these.
     #[deserr(default, rename = "in")]
     one_of: Given<NonEmpty<Scalar>>,
+    /// The whole text matches. Of a list, one element.
     #[deserr(default)]
     regex: Given<Pattern>,
+    /// It is a list that has this, or all of these.
     #[deserr(default)]
     contains: Given<OneOrMany<Scalar>>,
+    /// `true`: it is there and not null; `false`: it is not.
     #[deserr(default)]
     exists: Given<bool>,
 }
@@ -310,8 +338,9 @@ impl Test {
 }
 
 /// How and when a token's subject must have signed in (RFC 9470).
-#[derive(Debug, Clone, Default, Deserr)]
+#[derive(Debug, Clone, Default, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields, validate = check_authentication -> ConfigErrors)]
+#[schema({ "minProperties": 1 })]
 pub struct RequiredAuthentication {
     /// The `acr` of which the token has one: any unless given.
     #[deserr(default)]
@@ -389,7 +418,7 @@ pub enum Insufficient {
 }
 
 /// A kind of token, with rules of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr, Schema)]
 #[deserr(error = ConfigErrors)]
 pub enum Profile {
     /// Access tokens of RFC 9068.

@@ -8,7 +8,7 @@
 use std::fmt;
 
 use deserr::Deserr;
-use legation::config::ConfigErrors;
+use legation::config::{ConfigErrors, Schema};
 use serde_json::Value;
 use thiserror::Error;
 
@@ -139,7 +139,7 @@ impl Confirmation {
 }
 
 /// What is asked of tokens.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserr)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserr, Schema)]
 #[deserr(error = ConfigErrors)]
 pub enum Binding {
     /// Those that are bound must be shown by the one they are bound to.
@@ -155,7 +155,7 @@ pub enum Binding {
 }
 
 /// Tokens bound to the client's certificate (RFC 8705).
-#[derive(Debug, Clone, Copy, Default, Deserr)]
+#[derive(Debug, Clone, Copy, Default, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 pub struct CertificateConfig {
     /// What is asked of tokens; `when_bound` unless given.
@@ -167,7 +167,7 @@ pub struct CertificateConfig {
 }
 
 /// Where the client's certificate is seen.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserr)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserr, Schema)]
 #[deserr(error = ConfigErrors)]
 pub enum CertificateSource {
     /// On the TLS connection to this Envoy, by the attribute

@@ -40,7 +40,7 @@ use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use legation::callout::CalloutError;
+use legation::callout::{CalloutError, TraceContext};
 use legation::metrics::Counter;
 use legation::resilience::{
     Cache, FetchCache, FetchSettings, Fetched, HttpService, Life, Lookup, Repeat,
@@ -218,7 +218,9 @@ impl Introspection {
             let endpoint = Rc::clone(&inner.endpoint);
             let mut form = Form::new();
             form.add("token", token);
-            async move { endpoint.ask(form.into_text()).await }
+            // Whoever else has the same token waits for the same answer, in the first one's trace.
+            let trace = TraceContext::of_stream();
+            async move { endpoint.ask(form.into_text(), trace).await }
         };
         let introspected = inner.active.get_or_fetch(&key, fetch).await?;
         if matches!(*introspected, Introspected::Inactive) {
@@ -258,7 +260,11 @@ impl Inner {
 
 impl Endpoint {
     /// Asks about the token that this is the beginning of a form of.
-    async fn ask(&self, mut form: String) -> Result<Fetched<Introspected>, IntrospectionError> {
+    async fn ask(
+        &self,
+        mut form: String,
+        trace: TraceContext,
+    ) -> Result<Fetched<Introspected>, IntrospectionError> {
         self.asked.increment();
         form.push('&');
         form.push_str(&self.words.rest);
@@ -270,6 +276,7 @@ impl Endpoint {
             .authority(url.authority())
             .header("content-type", "application/x-www-form-urlencoded")
             .header("accept", "application/json")
+            .trace_context(trace)
             .body(form);
         if let Some(authorization) = &self.words.authorization {
             request = request.header("authorization", authorization.as_str());

@@ -62,7 +62,8 @@ use legation::Configure;
 use legation::clock;
 use legation::config::Problem;
 
-pub use config::{HttpUri, OpenIdConfiguration, RemoteJwks, Timeout};
+pub use config::{OpenIdConfiguration, RemoteJwks, Timeout};
+pub use legation::resilience::HttpUri;
 pub use local::LocalJwks;
 pub use metadata::Metadata;
 

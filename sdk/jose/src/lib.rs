@@ -67,8 +67,9 @@ pub mod signing;
 mod thumbprint;
 mod token;
 pub mod trusted;
-pub mod url;
 mod validation;
+
+pub use legation::callout::url;
 
 pub use algorithm::{Algorithm, Algorithms, UnknownAlgorithm};
 pub use claims::Claims;

@@ -2,13 +2,14 @@
 //! else.
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{ConfigErrors, HeaderName, Problem};
+use legation::config::{ConfigErrors, HeaderName, Problem, Schema};
 use legation::http::header::{self, HeaderName as HttpName};
 use legation::{Error, RequestHeaders, Result};
 
 /// A header that upstreams trust, because it is stripped from every request
 /// that comes in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema(as = HeaderName)]
 pub struct TrustedHeader(HttpName);
 
 impl TrustedHeader {

@@ -1,11 +1,13 @@
-//! The attribute macro of the crate `legation`.
+//! The macros of the crate `legation`.
+
+mod schema;
 
 use proc_macro::TokenStream;
 use proc_macro2::{Span, TokenStream as Tokens};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::token::Async;
-use syn::{Error, Ident, ImplItem, ItemImpl, parse_macro_input};
+use syn::{DeriveInput, Error, Ident, ImplItem, ItemImpl, parse_macro_input};
 
 /// The callbacks of `HttpFilter`, and the constant of `Callbacks` for each.
 const CALLBACKS: [(&str, &str); 9] = [
@@ -41,6 +43,20 @@ const AT_ONCE: (&str, &str) = ("on_request_headers_at_once", "on_request_headers
 pub fn filter(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as ItemImpl);
     match expand(&arguments.into(), item) {
+        Ok(tokens) => tokens.into(),
+        Err(error) => error.into_compile_error().into(),
+    }
+}
+
+/// The JSON Schema of what users write, for editors: names, what is required, the
+/// words to choose from and the doc comments, as `#[deserr(…)]` has them. No module
+/// holds it.
+///
+/// What `#[schema(…)]` adds is described in `legation::config::schema`.
+#[proc_macro_derive(Schema, attributes(schema, deserr))]
+pub fn derive_schema(item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as DeriveInput);
+    match schema::expand(&item) {
         Ok(tokens) => tokens.into(),
         Err(error) => error.into_compile_error().into(),
     }

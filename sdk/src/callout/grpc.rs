@@ -7,7 +7,7 @@ use prost::Message;
 
 use super::http::{borrowed, milliseconds};
 use crate::abi;
-use crate::callout::{CalloutError, DEFAULT_MAX_RESPONSE_BYTES, DEFAULT_TIMEOUT};
+use crate::callout::{CalloutError, DEFAULT_MAX_RESPONSE_BYTES, DEFAULT_TIMEOUT, TraceContext};
 use crate::headers;
 use crate::runtime::reactor::{self, Protocol};
 
@@ -40,9 +40,11 @@ pub struct GrpcRequest {
     service: String,
     method: String,
     message: Vec<u8>,
+    authority: String,
     metadata: Vec<(String, Vec<u8>)>,
     timeout: Duration,
     max_response_bytes: usize,
+    trace_context: Option<TraceContext>,
 }
 
 impl GrpcRequest {
@@ -69,10 +71,20 @@ impl GrpcRequest {
             service: service.into(),
             method: method.into(),
             message: message.into(),
+            authority: String::new(),
             metadata: Vec::new(),
             timeout: DEFAULT_TIMEOUT,
             max_response_bytes: DEFAULT_MAX_RESPONSE_BYTES,
+            trace_context: None,
         }
+    }
+
+    /// `:authority`. By default the cluster's name, which many servers refuse where it is none:
+    /// in Istio, `outbound|8081||limits.example`.
+    #[must_use]
+    pub fn authority(mut self, authority: impl Into<String>) -> Self {
+        self.authority = authority.into();
+        self
     }
 
     /// Adds initial metadata: a header of the call.
@@ -90,19 +102,24 @@ impl GrpcRequest {
     /// (`UNAVAILABLE`) or 13 (`INTERNAL`) as Envoy has it; one without an answer in
     /// time is [`CalloutError::Timeout`].
     ///
-    /// Host calls: one to send, one for the answer.
+    /// Host calls: one to send, one for the answer; before, those of
+    /// [`TraceContext::of_stream`].
     pub async fn send<M: Message + Default>(&self) -> Result<M, CalloutError> {
         if self.cluster.is_empty() {
             return Err(CalloutError::Invalid("no cluster is named".to_owned()));
         }
         let reactor = reactor::current().ok_or(CalloutError::Gone)?;
-        let metadata = headers::encode(borrowed(&self.metadata))
-            .map_err(|error| CalloutError::Invalid(error.to_string()))?;
+        let trace = self.trace_context.clone();
+        let trace = trace.unwrap_or_else(TraceContext::of_stream);
+        let metadata = borrowed(&self.metadata).chain(trace.beside(&self.metadata));
+        let metadata =
+            headers::encode(metadata).map_err(|error| CalloutError::Invalid(error.to_string()))?;
         // Envoy takes a cluster's plain name too, but one that happens to read as
         // such a message aborts the process.
         let upstream = GrpcService {
             envoy_grpc: Some(EnvoyGrpc {
                 cluster_name: self.cluster.clone(),
+                authority: self.authority.clone(),
             }),
         };
         let upstream = upstream.encode_to_vec();
@@ -117,7 +134,7 @@ impl GrpcRequest {
                 timeout,
             )
         })?;
-        drop((metadata, upstream));
+        drop((trace, metadata, upstream));
         match answer.await {
             Ok(arrived) => M::decode(arrived.body.as_slice())
                 .map_err(|error| CalloutError::Malformed(error.to_string())),
@@ -138,6 +155,8 @@ struct GrpcService {
 struct EnvoyGrpc {
     #[prost(string, tag = "1")]
     cluster_name: String,
+    #[prost(string, tag = "2")]
+    authority: String,
 }
 
 /// The error of a call that ended with this status. The message is as the other

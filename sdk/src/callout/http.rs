@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::abi;
-use crate::callout::{CalloutError, DEFAULT_MAX_RESPONSE_BYTES, DEFAULT_TIMEOUT};
+use crate::callout::{CalloutError, DEFAULT_MAX_RESPONSE_BYTES, DEFAULT_TIMEOUT, TraceContext};
 use crate::headers::{self, HeaderList};
 use crate::runtime::reactor::{self, Protocol};
 
@@ -25,6 +25,7 @@ pub struct HttpRequest {
     trailers: Vec<(String, Vec<u8>)>,
     timeout: Duration,
     max_response_bytes: usize,
+    trace_context: Option<TraceContext>,
 }
 
 impl HttpRequest {
@@ -46,6 +47,7 @@ impl HttpRequest {
             trailers: Vec::new(),
             timeout: DEFAULT_TIMEOUT,
             max_response_bytes: DEFAULT_MAX_RESPONSE_BYTES,
+            trace_context: None,
         }
     }
 
@@ -105,7 +107,8 @@ impl HttpRequest {
     /// Sends it, and waits for the whole answer.
     ///
     /// Host calls: one for the time, one to send, and of the answer one for its
-    /// headers, one for a body, one for trailers.
+    /// headers, one for a body, one for trailers; before, those of
+    /// [`TraceContext::of_stream`].
     pub async fn send(&self) -> Result<HttpResponse, CalloutError> {
         let reactor = reactor::current().ok_or(CalloutError::Gone)?;
         let (headers, trailers) = self.encode()?;
@@ -158,7 +161,10 @@ impl HttpRequest {
             .into_iter()
             .filter_map(|(name, value)| Some((name, value?)));
         let invalid = |error: crate::Error| CalloutError::Invalid(error.to_string());
-        let headers = headers::encode_request(pseudo, borrowed(&self.headers)).map_err(invalid)?;
+        let trace = self.trace_context.clone();
+        let trace = trace.unwrap_or_else(TraceContext::of_stream);
+        let headers = borrowed(&self.headers).chain(trace.beside(&self.headers));
+        let headers = headers::encode_request(pseudo, headers).map_err(invalid)?;
         let trailers = if self.trailers.is_empty() {
             Vec::new()
         } else {

@@ -4,17 +4,29 @@ use std::ops::Deref;
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 
+use super::Schema;
 use super::error::{ConfigErrors, Problem};
 use super::object;
 use super::scalar::HeaderName;
 
 /// A value, or a list of them. A list that is written must hold something: an
 /// empty one reads as "any" to one person and as "none" to another.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema(description = "", {
+    "anyOf": [
+        schema::without_default(generator.subschema_for::<T>()),
+        generator.subschema_for::<NonEmpty<T>>(),
+    ],
+})]
 pub struct OneOrMany<T>(Vec<T>);
 
 /// A list that holds something when it is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema(description = "", {
+    "type": "array",
+    "minItems": 1,
+    "items": schema::without_default(generator.subschema_for::<T>()),
+})]
 pub struct NonEmpty<T>(Vec<T>);
 
 macro_rules! list {
@@ -125,7 +137,12 @@ impl Key for HeaderName {
 }
 
 /// A map that keeps the document's order and has each key once.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema(description = "", {
+    "type": "object",
+    "propertyNames": schema::without_default(generator.subschema_for::<K>()),
+    "additionalProperties": schema::without_default(generator.subschema_for::<V>()),
+})]
 pub struct OrderedMap<K, V>(Vec<(K, V)>);
 
 impl<K, V> OrderedMap<K, V> {

@@ -2,6 +2,7 @@
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 
+use super::Schema;
 use super::error::{ConfigErrors, Problem};
 use super::text::string;
 
@@ -9,7 +10,7 @@ use super::text::string;
 const LONGEST_PREFIX: usize = 64;
 
 /// Whether what a filter decides is done: `mode`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserr)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserr, Schema)]
 #[deserr(error = ConfigErrors, rename_all = lowercase)]
 pub enum Mode {
     /// It is.
@@ -21,7 +22,12 @@ pub enum Mode {
 
 /// The first word of the counters' names: `stat_prefix`. For
 /// [`Configure::stat_prefix`](crate::Configure::stat_prefix).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({
+    "type": "string",
+    "pattern": r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$",
+    "maxLength": LONGEST_PREFIX,
+})]
 pub struct StatPrefix(Box<str>);
 
 impl StatPrefix {

@@ -39,8 +39,9 @@ macro_rules! __legation_one_of {
         }
     ) => {
         $(#[$meta])*
+        #[derive($crate::config::Schema)]
         $visibility enum $name {
-            $( $(#[$variant_meta])* $variant($type), )+
+            $( $(#[$variant_meta])* #[schema(key = $key)] $variant($type), )+
         }
 
         impl $crate::config::deserr::Deserr<$crate::config::ConfigErrors> for $name {

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use deserr::{Deserr, IntoValue, Map, Value, ValuePointerRef};
 
+use super::Schema;
 use super::error::{ConfigErrors, Problem};
 use super::text::{Got, quoted, string, wrong_type};
 
@@ -29,7 +30,8 @@ const A_DURATION: &str = r#"a duration with its unit, such as "1.5s" or "250ms""
 
 /// A length of time, written as Envoy writes it (`"1.5s"`) or in `ms`, `us`, `m`
 /// or `h`. Never negative, at most 100 years.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Schema)]
+#[schema({ "type": "string", "pattern": schema::DURATION })]
 pub struct Duration(std::time::Duration);
 
 impl Duration {
@@ -104,7 +106,12 @@ fn exact(whole: &str, fraction: &str, unit: u64) -> Option<Duration> {
 }
 
 /// A [`Duration`] from `MIN` to `MAX` milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Schema)]
+#[schema(description = "", {
+    "type": "string",
+    "pattern": schema::DURATION,
+    schema::NOTE: between(MIN, MAX),
+})]
 pub struct BoundedDuration<const MIN: u64, const MAX: u64>(Duration);
 
 impl<const MIN: u64, const MAX: u64> BoundedDuration<MIN, MAX> {
@@ -152,6 +159,13 @@ fn duration_between<V: IntoValue>(
     Err(ConfigErrors::at(location, problem))
 }
 
+#[cfg(not(target_family = "wasm"))]
+fn between(min: u64, max: u64) -> String {
+    let [min, max] = [min, max].map(std::time::Duration::from_millis);
+    let [min, max] = [min, max].map(in_words);
+    format!("A duration with its unit, such as `1.5s` or `250ms`: {min} to {max}.")
+}
+
 /// `250ms`, `5s`, `2h`.
 fn in_words(duration: std::time::Duration) -> String {
     let nanoseconds = duration.as_nanos();
@@ -174,7 +188,8 @@ fn in_words(duration: std::time::Duration) -> String {
 }
 
 /// A whole number from `MIN` to `MAX`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Schema)]
+#[schema(description = "", { "type": "integer", "minimum": MIN, "maximum": MAX })]
 pub struct Bounded<const MIN: i64, const MAX: i64>(i64);
 
 impl<const MIN: i64, const MAX: i64> Bounded<MIN, MAX> {
@@ -227,7 +242,8 @@ fn number_between<V: IntoValue>(
 }
 
 /// A text that is not empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema(description = "", { "type": "string", "minLength": 1 })]
 pub struct Text(Box<str>);
 
 impl Text {
@@ -257,7 +273,8 @@ impl Deserr<ConfigErrors> for Text {
 }
 
 /// A percentage from 0 to 100 with up to four decimals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Schema)]
+#[schema({ "type": "number", "minimum": 0, "maximum": 100 })]
 pub struct Percent(u32);
 
 impl Percent {
@@ -326,7 +343,8 @@ fn ppm(percent: f64) -> Option<Percent> {
 }
 
 /// The name of an ordinary header, in lower case.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Schema)]
+#[schema({ "type": "string", "pattern": schema::TOKEN, "not": { "pattern": "^[Hh][Oo][Ss][Tt]$" } })]
 pub struct HeaderName(http::HeaderName);
 
 impl HeaderName {
@@ -370,7 +388,8 @@ impl FromStr for HeaderName {
 }
 
 /// The value of a header: no control characters, no space at its ends.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Schema)]
+#[schema({ "type": "string", "pattern": "^([^\\x00-\\x20\\x7f]([^\\x00-\\x08\\x0a-\\x1f\\x7f]*[^\\x00-\\x20\\x7f])?)?$" })]
 pub struct HeaderValue(http::HeaderValue);
 
 impl HeaderValue {
@@ -406,7 +425,8 @@ impl FromStr for HeaderValue {
 }
 
 /// Text that appears in no message and no log.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Schema)]
+#[schema({ "type": "string", "minLength": 1 })]
 pub struct Secret(String);
 
 impl Secret {
@@ -442,7 +462,8 @@ impl Deserr<ConfigErrors> for Secret {
 }
 
 /// The configuration of a filter that has none: absent, empty or `{}`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Schema)]
+#[schema({ "type": ["object", "null", "string"], "maxProperties": 0, "maxLength": 0 })]
 pub struct NoConfig;
 
 impl Deserr<ConfigErrors> for NoConfig {

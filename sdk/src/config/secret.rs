@@ -2,6 +2,7 @@
 
 use deserr::{IntoValue, Value, ValuePointerRef};
 
+use super::Schema;
 use super::error::{ConfigErrors, Problem};
 use super::one_of::only_entry;
 use super::scalar::Secret;
@@ -14,7 +15,24 @@ use crate::format::environment_variable;
 ///
 /// A variable is read once, when the configuration is; one that is not set, or is
 /// empty, is an error. `filename` is refused: a module cannot read files.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({
+    "type": "object",
+    "properties": {
+        INLINE: {
+            "type": "string",
+            "minLength": 1,
+            "description": "The secret itself.",
+        },
+        VARIABLE: {
+            "type": "string",
+            "description": "The variable of the VM's environment that holds it.",
+        },
+    },
+    "additionalProperties": false,
+    "minProperties": 1,
+    "maxProperties": 1,
+})]
 pub struct SecretSource(Secret);
 
 impl SecretSource {

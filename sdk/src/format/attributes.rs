@@ -149,7 +149,24 @@ impl Path {
     /// in its type: `metadata.filter_metadata['com.example'].weight:double`.
     pub fn parse(text: &str) -> Result<Self, Problem> {
         let (segments, kind) = split(text)?;
-        let (known, is_entry) = find(&segments).ok_or_else(|| unknown(&segments))?;
+        Self::new(&segments, kind)
+    }
+
+    /// The path of these segments, whatever their characters.
+    pub(super) fn of(segments: &[&str]) -> Result<Self, Problem> {
+        if segments
+            .iter()
+            .any(|segment| segment.is_empty() || segment.contains('\0'))
+        {
+            return Err(Problem::new(
+                "a name in a path is empty or holds a NUL byte",
+            ));
+        }
+        Self::new(segments, None)
+    }
+
+    fn new(segments: &[&str], kind: Option<&str>) -> Result<Self, Problem> {
+        let (known, is_entry) = find(segments).ok_or_else(|| unknown(segments))?;
         let kind = match (kind, known, is_entry) {
             (None, known, false) => known,
             (None, ..) => Text,
@@ -241,6 +258,24 @@ fn kind_named(name: &str) -> Result<Kind, Problem> {
                 .help(format!("known: {}", names.collect::<Vec<_>>().join(", "))),
         ),
     }
+}
+
+/// The segments of a path into something that has no types.
+pub(super) fn segments(text: &str) -> Result<Vec<&str>, Problem> {
+    if let Some((name, rest)) = text.strip_prefix('[').and_then(bracketed) {
+        let rest = match rest.strip_prefix('.') {
+            Some(rest) => segments(rest)?,
+            None if rest.starts_with('[') => segments(rest)?,
+            None if rest.is_empty() => Vec::new(),
+            None => return Err(Problem::new("a dot is missing after a bracket")),
+        };
+        return Ok([vec![name], rest].concat());
+    }
+    if let (segments, None) = split(text)? {
+        return Ok(segments);
+    }
+    let problem = Problem::new(format!("{} is not a path", crate::config::quoted(text)));
+    Err(problem.help("write names joined by dots, other names as ['name']"))
 }
 
 /// The segments of a path, and the type at its end.

@@ -1,6 +1,8 @@
 //! The operators, and how their arguments are read.
 
 use super::attributes::{Kind, Path};
+use super::claim::Claim;
+use super::time::TimeForm;
 use crate::config::{Problem, is_token, quoted, suggest};
 
 /// What stands between the percent signs, read.
@@ -26,6 +28,37 @@ pub(super) enum Operator {
     Address(Path, Option<u8>),
     /// An environment variable: known when the format is read.
     Environment(Box<str>),
+    /// A claim of a token.
+    Claim(Claim),
+    /// A time in an attribute, in this form.
+    Time(Path, TimeForm),
+    /// An identifier made for the occasion.
+    Unique(Uuid),
+    /// The SHA-256 of what another operator gives, in lower-case hexadecimal.
+    Sha256(Box<Operator>),
+    /// What the source itself knows under this name.
+    Own {
+        operator: &'static OwnOperator,
+        argument: Box<str>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Uuid {
+    V4,
+    V7,
+}
+
+/// An operator that one filter has beside those of all filters. What it gives, the
+/// filter's [`ValueSource::own`](super::ValueSource::own) says.
+#[derive(Debug, PartialEq, Eq)]
+pub struct OwnOperator {
+    /// Its name, in upper case.
+    pub name: &'static str,
+    /// An argument, to show how it is written.
+    pub example: &'static str,
+    /// Whether it looks at the request's headers.
+    pub reads_request: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +89,12 @@ const WITH_ARGUMENTS: &[&str] = &[
     "COOKIE",
     "ENVIRONMENT",
     "ATTRIBUTE",
+    "JWT_CLAIM",
+    "SHA256",
 ];
+
+/// The operators that take none.
+const PLAIN: &[(&str, Uuid)] = &[("UNIQUE_ID", Uuid::V4), ("UUID_V7", Uuid::V7)];
 
 /// Envoy's operators whose value is an attribute's.
 const ALIASES: &[(&str, &str)] = &[
@@ -151,8 +189,25 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("REQ_WITHOUT_QUERY", "write `%PATH(NQ:PATH)%`"),
 ];
 
+/// Whether the operator's argument is an operator.
+pub(super) fn takes_operator(name: &str) -> bool {
+    name == "SHA256"
+}
+
 /// Reads an operator by its name and what stands in its parentheses.
-pub(super) fn read(name: &str, argument: Option<&str>) -> Result<Operator, Problem> {
+pub(super) fn read(
+    name: &str,
+    argument: Option<&str>,
+    own: &'static [OwnOperator],
+) -> Result<Operator, Problem> {
+    if let Some((_, uuid)) = PLAIN.iter().find(|(known, _)| *known == name) {
+        no_argument(name, argument)?;
+        return Ok(Operator::Unique(*uuid));
+    }
+    if let ("START_TIME", Some(form)) = (name, argument.filter(|form| !form.is_empty())) {
+        let path = Path::parse("request.time")?;
+        return Ok(Operator::Time(path, TimeForm::parse(form)?));
+    }
     if let Some((_, path)) = ALIASES.iter().find(|(alias, _)| *alias == name) {
         no_argument(name, argument)?;
         return Ok(Operator::Attribute(Path::parse(path)?));
@@ -165,12 +220,13 @@ pub(super) fn read(name: &str, argument: Option<&str>) -> Result<Operator, Probl
         "PATH" => return read_path(argument.unwrap_or_default()),
         "QUERY_PARAMS" => return read_query(argument.unwrap_or_default()),
         known if WITH_ARGUMENTS.contains(&known) => {}
-        unknown => return Err(no_operator(unknown)),
+        known if own.iter().any(|own| own.name == known) => {}
+        unknown => return Err(no_operator(unknown, own)),
     }
     let argument = argument.map(str::trim).unwrap_or_default();
     if argument.is_empty() {
         let problem = Problem::new(format!("`{name}` needs an argument"));
-        return Err(problem.help(format!("write `%{name}({})%`", example(name))));
+        return Err(problem.help(format!("write `%{name}({})%`", example(name, own))));
     }
     match name {
         "REQ" | "REQUEST_HEADER" => header(Headers::Request, argument),
@@ -179,12 +235,41 @@ pub(super) fn read(name: &str, argument: Option<&str>) -> Result<Operator, Probl
         "QUERY_PARAM" => Ok(Operator::QueryParameter(argument.into())),
         "COOKIE" => Ok(Operator::Cookie(argument.into())),
         "ENVIRONMENT" => Ok(Operator::Environment(argument.into())),
-        _ => read_attribute(argument),
+        "JWT_CLAIM" => Claim::parse(argument).map(Operator::Claim),
+        "SHA256" => hashed(argument, own),
+        "ATTRIBUTE" => read_attribute(argument),
+        _ => match own.iter().find(|own| own.name == name) {
+            Some(operator) => Ok(Operator::Own {
+                operator,
+                argument: argument.into(),
+            }),
+            None => Err(no_operator(name, own)),
+        },
     }
 }
 
-fn example(name: &str) -> &'static str {
+fn hashed(argument: &str, own: &'static [OwnOperator]) -> Result<Operator, Problem> {
+    let (name, inner) = match argument.split_once('(') {
+        None => (argument, None),
+        Some((name, rest)) => match rest.strip_suffix(')') {
+            Some(inner) => (name, Some(inner)),
+            None => return Err(Problem::new(format!("`{name}(` is not closed by `)`"))),
+        },
+    };
+    match read(name, inner, own)? {
+        Operator::Environment(_) => Err(Problem::new("an environment variable is not hashed")
+            .help("it is the same for all requests: write its hash")),
+        inner => Ok(Operator::Sha256(Box::new(inner))),
+    }
+}
+
+fn example(name: &str, own: &[OwnOperator]) -> &'static str {
+    if let Some(own) = own.iter().find(|own| own.name == name) {
+        return own.example;
+    }
     match name {
+        "JWT_CLAIM" => "user:sub",
+        "SHA256" => "REQ(x-name)",
         "QUERY_PARAM" => "name",
         "COOKIE" => "session",
         "ENVIRONMENT" => "POD_NAME",
@@ -193,24 +278,30 @@ fn example(name: &str) -> &'static str {
     }
 }
 
-fn no_operator(name: &str) -> Problem {
+fn no_operator(name: &str, own: &[OwnOperator]) -> Problem {
     let problem = Problem::new(format!("unknown operator `{name}`"));
     if let Some((_, instead)) = ELSEWHERE.iter().find(|(known, _)| *known == name) {
         return problem.help(*instead);
     }
     let aliases = [ALIASES, ADDRESSES].into_iter().flatten();
     let names = aliases.map(|(name, _)| *name);
-    let known = WITH_ARGUMENTS.join(", ");
-    problem.help(
-        match suggest(name, WITH_ARGUMENTS.iter().copied().chain(names)) {
-            Some(meant) => {
-                format!("did you mean `{meant}`? (known: {known}, and Envoy's names of attributes)")
-            }
-            None => format!(
-                "known: {known}, and Envoy's names of attributes; a plain percent sign is `%%`"
-            ),
-        },
-    )
+    let plain = PLAIN.iter().map(|(name, _)| *name);
+    let own = own.iter().map(|own| own.name);
+    let listed: Vec<_> = WITH_ARGUMENTS
+        .iter()
+        .copied()
+        .chain(plain)
+        .chain(own)
+        .collect();
+    let known = listed.join(", ");
+    problem.help(match suggest(name, listed.into_iter().chain(names)) {
+        Some(meant) => {
+            format!("did you mean `{meant}`? (known: {known}, and Envoy's names of attributes)")
+        }
+        None => {
+            format!("known: {known}, and Envoy's names of attributes; a plain percent sign is `%%`")
+        }
+    })
 }
 
 fn no_argument(name: &str, argument: Option<&str>) -> Result<(), Problem> {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::environment::Environment;
-use super::operators::{self, Operator};
+use super::operators::{self, Operator, OwnOperator};
 use super::write::{is_safe, push_safe, trim};
 use super::{DEFAULT_LIMIT, Format, MAX_LENGTH, Part};
 use crate::config::Problem;
@@ -37,7 +37,11 @@ impl From<FormatError> for Problem {
     }
 }
 
-pub(super) fn parse(text: &str, environment: &dyn Environment) -> Result<Format, FormatError> {
+pub(super) fn parse(
+    text: &str,
+    environment: &dyn Environment,
+    own: &'static [OwnOperator],
+) -> Result<Format, FormatError> {
     let mut parts = Parts::default();
     let mut rest = text;
     loop {
@@ -70,7 +74,7 @@ pub(super) fn parse(text: &str, environment: &dyn Environment) -> Result<Format,
         }
         let start = rest.get(literal.len()..).unwrap_or(rest);
         let (part, after) =
-            read_operator(operator, environment).map_err(|problem| fail(start, problem))?;
+            read_operator(operator, environment, own).map_err(|problem| fail(start, problem))?;
         match part {
             Part::Literal(value) => parts.push_literal(&value),
             operator @ Part::Operator { .. } => parts.0.push(operator),
@@ -110,6 +114,7 @@ impl Parts {
 fn read_operator<'a>(
     text: &'a str,
     environment: &dyn Environment,
+    own: &'static [OwnOperator],
 ) -> Result<(Part, &'a str), Problem> {
     let is_name = |char: char| char.is_ascii_alphanumeric() || char == '_';
     let end = text.find(|char| !is_name(char)).unwrap_or(text.len());
@@ -121,7 +126,7 @@ fn read_operator<'a>(
     }
     let (argument, rest) = match rest.strip_prefix('(') {
         None => (None, rest),
-        Some(inside) => match inside.split_once(')') {
+        Some(inside) => match split_argument(name, inside) {
             Some((argument, rest)) => (Some(argument), rest),
             None => return Err(Problem::new(format!("`{name}(` is not closed by `)`"))),
         },
@@ -147,13 +152,34 @@ fn read_operator<'a>(
         let problem = Problem::new(format!("`%{name}` is not closed by `%`"));
         return Err(problem.help("a plain percent sign is `%%`"));
     };
-    let operator = operators::read(name, argument)?;
+    let operator = operators::read(name, argument, own)?;
     let limit = limit.unwrap_or(DEFAULT_LIMIT);
     let part = match operator {
         Operator::Environment(variable) => Part::Literal(resolve(&variable, environment, limit)?),
         operator => Part::Operator { operator, limit },
     };
     Ok((part, rest))
+}
+
+/// The argument and what follows its parenthesis. One that is an operator has
+/// parentheses of its own.
+fn split_argument<'a>(name: &str, inside: &'a str) -> Option<(&'a str, &'a str)> {
+    if !operators::takes_operator(name) {
+        return inside.split_once(')');
+    }
+    let mut depth = 1_usize;
+    for (at, char) in inside.char_indices() {
+        match char {
+            '(' => depth = depth.saturating_add(1),
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth == 0 {
+            let (argument, rest) = inside.split_at_checked(at)?;
+            return Some((argument, rest.strip_prefix(')')?));
+        }
+    }
+    None
 }
 
 fn resolve(

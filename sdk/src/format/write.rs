@@ -85,13 +85,20 @@ fn seconds(nanoseconds: i64) -> String {
 
 /// `2016-04-15T20:17:00.310Z`, as Envoy's `%START_TIME%`.
 fn rfc3339(time: Duration) -> String {
-    const DAY: u64 = 86_400;
-    let seconds = time.as_secs();
-    let (year, month, day) = date(seconds / DAY);
-    let rest = seconds % DAY;
-    let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
+    let ((year, month, day), (hour, minute, second)) = calendar(time);
     let milliseconds = time.subsec_millis();
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milliseconds:03}Z")
+}
+
+/// Year, month and day, and hour, minute and second, in UTC.
+pub(super) fn calendar(time: Duration) -> ((u64, u64, u64), (u64, u64, u64)) {
+    const DAY: u64 = 86_400;
+    let seconds = time.as_secs();
+    let rest = seconds % DAY;
+    (
+        date(seconds / DAY),
+        (rest / 3_600, rest / 60 % 60, rest % 60),
+    )
 }
 
 /// The Gregorian date of a day counted from 1970: 400 years have 146,097 days,

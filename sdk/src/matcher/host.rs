@@ -4,11 +4,15 @@ use std::str::FromStr;
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 
-use crate::config::{self, ConfigErrors, Problem, quoted};
+use crate::config::{self, ConfigErrors, Problem, Schema, quoted};
 
 /// A host: `example.com`, any below it with `*.example.com`, or any at all with
 /// `*`. Case, a port and a dot at the end make no difference.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({
+    "type": "string",
+    "pattern": r"^(\*|\*?[A-Za-z0-9._-]*[A-Za-z0-9_-]|\[[^\]]*\])$",
+})]
 pub struct HostMatch(Pattern);
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,14 +3,20 @@
 use deserr::{IntoValue, Value, ValuePointerRef};
 
 use super::fields::Fields;
-use super::parameters::{cookies, query_parameters};
+use super::parameters::query_parameters;
 use super::request::RequestView;
 use super::string::{COMPARISONS, StringMatch};
-use crate::config::{ConfigErrors, MISSING, Problem, is_token, quoted};
+use crate::config::{ConfigErrors, MISSING, Problem, Schema, is_token, quoted};
+use crate::headers::{cookies, unquoted};
 
-/// A test of all values of one name.
-#[derive(Debug, Clone)]
-pub(super) struct Named {
+/// A test of all values of one name: one of `exact`, `prefix`, `suffix`, `contains`,
+/// `regex`, `present` and `range`.
+///
+/// The name is that of a header, a query parameter, a cookie, or of what a filter's own
+/// condition looks at.
+#[derive(Debug, Clone, Schema)]
+#[schema(definition, with = super::schema::named)]
+pub struct Named {
     name: Box<str>,
     test: Test,
     invert: bool,
@@ -48,10 +54,27 @@ impl Named {
     pub(super) fn cookie<V: RequestView + ?Sized>(&self, view: &mut V) -> Result<bool, V::Error> {
         let mut seen = Seen::new(self);
         view.any_header("cookie", &mut |header| {
-            cookies(header)
-                .any(|(name, value)| name == self.name.as_bytes() && seen.is_enough(value))
+            cookies(header).any(|(name, value)| {
+                name == self.name.as_bytes() && seen.is_enough(unquoted(value))
+            })
         })?;
         Ok(seen.passes())
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether these values of the name pass.
+    pub fn passes<'v>(&self, values: impl IntoIterator<Item = &'v [u8]>) -> bool {
+        let mut seen = Seen::new(self);
+        for value in values {
+            if seen.is_enough(value) {
+                break;
+            }
+        }
+        seen.passes()
     }
 
     fn presence(&self, found: bool) -> bool {
@@ -103,7 +126,8 @@ impl<'a> Seen<'a> {
 }
 
 /// How a header may be tested beside the comparisons of strings.
-const HEADER_TESTS: &[&str] = &["present", "range"];
+pub(super) const HEADER_TESTS: &[&str] = &["present", "range"];
+pub(super) const OTHERS: &[&str] = &["name", "ignore_case", "invert_match"];
 
 impl Named {
     /// A test of a header.
@@ -133,14 +157,14 @@ impl Named {
         ))
     }
 
-    /// A test of a query parameter or a cookie.
-    pub(super) fn read<V: IntoValue>(
+    /// A test of a query parameter or a cookie, or a filter's own: an object with `name`
+    /// and one of the comparisons, `present` or `range`.
+    pub fn read<V: IntoValue>(
         value: Value<V>,
         location: ValuePointerRef<'_>,
     ) -> Result<Self, ConfigErrors> {
         let tests = [COMPARISONS, HEADER_TESTS].concat();
-        let others = &["name", "ignore_case", "invert_match"];
-        let fields = Fields::read(value, location, &tests, others)?;
+        let fields = Fields::read(value, location, &tests, OTHERS)?;
         let Some(name) = &fields.name else {
             let location = location.push_key("name");
             return Err(ConfigErrors::at(location, MISSING));

@@ -1,4 +1,4 @@
-//! Query parameters and cookies.
+//! Query parameters.
 
 use std::borrow::Cow;
 
@@ -15,19 +15,6 @@ pub(crate) fn query_parameter<'a>(path: &'a [u8], name: &str) -> Option<Cow<'a, 
     query_parameters(path)
         .find(|(known, _)| known == name)
         .map(|(_, value)| value)
-}
-
-/// The cookies of one `cookie` header, in order, quotes around a value taken off.
-pub(crate) fn cookies(header: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    header.split(|byte| *byte == b';').filter_map(|pair| {
-        let at = pair.iter().position(|byte| *byte == b'=')?;
-        let (name, value) = pair.split_at_checked(at)?;
-        let value = value.strip_prefix(b"=")?.trim_ascii();
-        let unquoted = value
-            .strip_prefix(b"\"")
-            .and_then(|value| value.strip_suffix(b"\""));
-        Some((name.trim_ascii(), unquoted.unwrap_or(value)))
-    })
 }
 
 #[cfg(test)]
@@ -55,23 +42,5 @@ mod tests {
                 "{path}"
             );
         }
-    }
-
-    #[test]
-    fn reads_cookies() {
-        let read = |header: &'static str| cookies(header.as_bytes()).collect::<Vec<_>>();
-
-        assert_eq!(
-            read("a=1; b = \"2\";c==;d; =e;\"=\""),
-            [
-                (&b"a"[..], &b"1"[..]),
-                (b"b", b"2"),
-                (b"c", b"="),
-                (b"", b"e"),
-                (b"\"", b"\"")
-            ]
-        );
-        assert_eq!(read(""), []);
-        assert_eq!(read(";;;"), []);
     }
 }

@@ -1,17 +1,20 @@
 //! Tests of a path.
 
+use std::borrow::Cow;
+
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 
 use super::fields::Fields;
 use super::path::normalize_path;
 use super::string::{COMPARISONS, Comparison, StringMatch};
 use super::template::Template;
-use crate::config::{ConfigErrors, Problem, quoted};
+use crate::config::{ConfigErrors, Problem, Schema, quoted};
 
 /// A test of a path in normal form: an object with one of `exact`, `prefix`,
 /// `path_separated_prefix`, `suffix`, `contains`, `regex` and `template`, and
 /// `ignore_case`; or a string for `exact`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Schema)]
+#[schema(definition, with = super::schema::path)]
 pub struct PathMatch(How);
 
 #[derive(Debug, Clone)]
@@ -31,6 +34,30 @@ impl PathMatch {
     /// Paths of a template, as `template` takes them.
     pub fn template(text: &str) -> Result<Self, Problem> {
         template(text, false).map(Self)
+    }
+
+    /// The part of this name of a path that passes: a template's `{name}`, a regex's
+    /// `(?P<name>…)`.
+    pub(super) fn capture<'p>(&self, path: &'p [u8], name: &str) -> Option<Cow<'p, [u8]>> {
+        match &self.0 {
+            How::Text(test) => test.capture(path, name),
+            How::SeparatedPrefix { .. } => None,
+            How::Template {
+                template,
+                ignore_case,
+            } => template
+                .capture(path, *ignore_case, name)
+                .map(Cow::Borrowed),
+        }
+    }
+
+    /// Whether there is a part of this name.
+    pub(super) fn captures(&self, name: &str) -> bool {
+        match &self.0 {
+            How::Text(test) => test.captures(name),
+            How::SeparatedPrefix { .. } => false,
+            How::Template { template, .. } => template.captures(name),
+        }
     }
 
     /// Whether a path passes that is in [normal form](normalize_path).

@@ -35,6 +35,17 @@ pub trait RequestView {
     fn random(&mut self) -> Result<u64, Self::Error>;
 }
 
+/// Whether it is a preflight of CORS, which carries no credentials (Fetch, section 3.3.5).
+pub fn is_cors_preflight<V: RequestView + ?Sized>(view: &mut V) -> Result<bool, V::Error> {
+    if view.header(":method")? != Some(b"OPTIONS") {
+        return Ok(false);
+    }
+    let mut has = |name: &str| -> Result<bool, V::Error> {
+        Ok(view.header(name)?.is_some_and(|value| !value.is_empty()))
+    };
+    Ok(has("origin")? && has("access-control-request-method")?)
+}
+
 /// The IP address of `10.0.0.1:80`, `[::1]:80` or the like; `None` for what is
 /// none, such as the path of a socket.
 pub fn parse_address(address: &[u8]) -> Option<IpAddr> {

@@ -1,15 +1,17 @@
 //! Tests of a text.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 
 use super::fields::Fields;
-use crate::config::{self, ConfigErrors, Problem};
+use crate::config::{self, ConfigErrors, Problem, Schema};
 
 /// A test of a text: `{exact|prefix|suffix|contains|regex: …, ignore_case}`, or
 /// the text itself for `exact`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Schema)]
+#[schema(definition, with = super::schema::string)]
 pub struct StringMatch {
     how: Comparison,
     ignore_case: bool,
@@ -54,6 +56,22 @@ impl StringMatch {
                 .windows(text.len().max(1))
                 .any(|part| same(part, text.as_bytes(), case)),
             Comparison::Regex(regex) => regex.is_match(value),
+        }
+    }
+
+    /// What a regex's group of this name takes of a value that matches.
+    pub(super) fn capture<'v>(&self, value: &'v [u8], name: &str) -> Option<Cow<'v, [u8]>> {
+        match &self.how {
+            Comparison::Regex(regex) => regex.capture(value, name),
+            _ => None,
+        }
+    }
+
+    /// Whether it is a regex with a group of this name.
+    pub(super) fn captures(&self, name: &str) -> bool {
+        match &self.how {
+            Comparison::Regex(regex) => regex.0.capture_names().flatten().any(|own| own == name),
+            _ => false,
         }
     }
 
@@ -107,7 +125,8 @@ impl Deserr<ConfigErrors> for StringMatch {
 /// The syntax is that of the crate `regex-lite`: as RE2's, without look-around
 /// and backreferences; `\w`, `\d`, `\s` and case are ASCII's; `.` takes any
 /// character, line ends too.
-#[derive(Clone)]
+#[derive(Clone, Schema)]
+#[schema({ "type": "string" })]
 pub struct Regex(regex_lite::Regex);
 
 impl Regex {
@@ -117,25 +136,10 @@ impl Regex {
     }
 
     fn build(pattern: &str, ignore_case: bool) -> Result<Self, Problem> {
-        let compile = |pattern: &str| {
-            regex_lite::RegexBuilder::new(pattern)
-                .case_insensitive(ignore_case)
-                .dot_matches_new_line(true)
-                .size_limit(1 << 20)
-                .build()
-        };
         // On its own first, so that the error is about what was written, and so
         // that it cannot close the group around it.
-        compile(pattern)
-            .and_then(|_| compile(&format!(r"\A(?:{pattern})\z")))
-            .map(Self)
-            .map_err(|error| {
-                Problem::new(format!(
-                    "not a regular expression: {} in {}",
-                    error,
-                    config::quoted(pattern)
-                ))
-            })
+        compile(pattern, ignore_case)?;
+        compile(&format!(r"\A(?:{pattern})\z"), ignore_case).map(Self)
     }
 
     /// Whether a whole value matches. What is not UTF-8 is read lossily: a stray
@@ -144,6 +148,37 @@ impl Regex {
         match std::str::from_utf8(value) {
             Ok(text) => self.0.is_match(text),
             Err(_) => self.0.is_match(&String::from_utf8_lossy(value)),
+        }
+    }
+}
+
+pub(super) fn compile(pattern: &str, ignore_case: bool) -> Result<regex_lite::Regex, Problem> {
+    regex_lite::RegexBuilder::new(pattern)
+        .case_insensitive(ignore_case)
+        .dot_matches_new_line(true)
+        .size_limit(1 << 20)
+        .build()
+        .map_err(|error| {
+            Problem::new(format!(
+                "not a regular expression: {} in {}",
+                error,
+                config::quoted(pattern)
+            ))
+        })
+}
+
+impl Regex {
+    /// What a group takes of a value that matches, by the group's name.
+    fn capture<'v>(&self, value: &'v [u8], name: &str) -> Option<Cow<'v, [u8]>> {
+        match String::from_utf8_lossy(value) {
+            Cow::Borrowed(text) => {
+                let group = self.0.captures(text)?.name(name)?.range();
+                value.get(group).map(Cow::Borrowed)
+            }
+            Cow::Owned(text) => {
+                let group = self.0.captures(&text)?.name(name)?.as_str();
+                Some(Cow::Owned(group.as_bytes().to_vec()))
+            }
         }
     }
 }

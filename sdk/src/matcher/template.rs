@@ -14,6 +14,9 @@ use crate::config::{Problem, quoted};
 pub(super) struct Template {
     segments: Vec<Segment>,
     open_end: bool,
+    /// The names of the open parts, each with the number of its segment. That of the
+    /// open end is the number behind the last.
+    names: Vec<(Box<str>, usize)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +44,38 @@ impl Template {
             }
         }
         self.open_end || parts.next().is_none()
+    }
+
+    /// Whether a part has this name.
+    pub(super) fn captures(&self, name: &str) -> bool {
+        self.names.iter().any(|(own, _)| **own == *name)
+    }
+
+    /// The part of this name of a path in normal form that fits.
+    pub(super) fn capture<'p>(
+        &self,
+        path: &'p [u8],
+        ignore_case: bool,
+        name: &str,
+    ) -> Option<&'p [u8]> {
+        let (_, number) = self.names.iter().find(|(own, _)| **own == *name)?;
+        if !self.matches(path, ignore_case) {
+            return None;
+        }
+        let path = path.strip_prefix(b"/")?;
+        let Some(segment) = self.segments.get(*number) else {
+            let mut rest = path;
+            for _ in 0..*number {
+                let end = rest.iter().position(|byte| *byte == b'/')?;
+                rest = rest.get(end.saturating_add(1)..)?;
+            }
+            return Some(rest);
+        };
+        let part = path.split(|byte| *byte == b'/').nth(*number)?;
+        let Segment::Open { before, after } = segment else {
+            return None;
+        };
+        part.get(before.len()..part.len().saturating_sub(after.len()))
     }
 
     /// A path that fits, to see whether any path in normal form can.
@@ -99,10 +134,15 @@ impl FromStr for Template {
             )));
         };
         let mut names = Vec::new();
+        let mut parts_with_names: Vec<(Box<str>, usize)> = Vec::new();
         let mut segments = Vec::new();
         let mut parts = path.split('/').peekable();
         while let Some(part) = parts.next() {
-            match read(part, &mut names)? {
+            let known = names.len();
+            let read = read(part, &mut names)?;
+            let new = names.iter().skip(known);
+            parts_with_names.extend(new.map(|name| (Box::from(*name), segments.len())));
+            match read {
                 Part::Segments if parts.peek().is_some() => {
                     return Err(Problem::new("`**` stands at the end of a template only"));
                 }
@@ -110,6 +150,7 @@ impl FromStr for Template {
                     return Ok(Self {
                         segments,
                         open_end: true,
+                        names: parts_with_names,
                     });
                 }
                 Part::Segment(Segment::Literal(text)) if text.is_empty() && path.is_empty() => {}
@@ -119,6 +160,7 @@ impl FromStr for Template {
         Ok(Self {
             segments,
             open_end: false,
+            names: parts_with_names,
         })
     }
 }
@@ -212,6 +254,25 @@ mod tests {
         }
         let read: Template = "/API/{id}.Txt".parse().unwrap();
         assert!(read.matches(b"/api/1.txt", true));
+    }
+
+    #[test]
+    fn gives_the_parts_of_a_path_by_their_names() {
+        for (template, path, name, part) in [
+            ("/a/{id}/c", "/a/b/c", "id", Some("b")),
+            ("/a/{id}/c", "/a/b/d", "id", None),
+            ("/a/{id}", "/a/b", "other", None),
+            ("/v{n}/x-{file}.pdf", "/v12/x-y.pdf", "n", Some("12")),
+            ("/v{n}/x-{file}.pdf", "/v12/x-y.pdf", "file", Some("y")),
+            ("/a/{rest=**}", "/a/b/c", "rest", Some("b/c")),
+            ("/a/{rest=**}", "/a/", "rest", Some("")),
+            ("/a/{rest=**}", "/a", "rest", None),
+            ("/{rest=**}", "/a/b", "rest", Some("a/b")),
+        ] {
+            let read: Template = template.parse().unwrap();
+            let found = read.capture(path.as_bytes(), false, name);
+            assert_eq!(found, part.map(str::as_bytes), "{template} {path} {name}");
+        }
     }
 
     #[test]

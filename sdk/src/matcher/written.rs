@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::host::HostMatch;
 use super::named::Named;
 use super::path_match::PathMatch;
-use super::{Matcher, Test};
+use super::{Conditions, Matcher, NoMore, Test};
 use crate::config::{self, ConfigErrors, Percent, Problem, is_token, object, quoted};
 
 /// `all`, `any` and `not` in each other, at most this deep.
@@ -16,17 +16,35 @@ const MAX_NESTING: usize = 16;
 
 /// In the order in which they are looked at: the cheap tests first, those that
 /// ask the host for more last.
-#[derive(Default)]
-struct Fields {
+struct Fields<M> {
     methods: Vec<Box<str>>,
     hosts: Vec<HostMatch>,
     paths: Vec<PathMatch>,
-    named: Vec<Test>,
+    named: Vec<Test<M>>,
     networks: Vec<IpNet>,
-    all: Vec<Matcher>,
-    any: Vec<Matcher>,
-    not: Option<Matcher>,
+    own: Vec<M>,
+    all: Vec<Matcher<M>>,
+    any: Vec<Matcher<M>>,
+    not: Option<Matcher<M>>,
     percentage: Option<Percent>,
+}
+
+/// Without a bound on `M`, which deriving it would ask for.
+impl<M> Default for Fields<M> {
+    fn default() -> Self {
+        Self {
+            methods: Vec::new(),
+            hosts: Vec::new(),
+            paths: Vec::new(),
+            named: Vec::new(),
+            networks: Vec::new(),
+            own: Vec::new(),
+            all: Vec::new(),
+            any: Vec::new(),
+            not: None,
+            percentage: None,
+        }
+    }
 }
 
 const KEYS: &[&str] = &[
@@ -43,7 +61,7 @@ const KEYS: &[&str] = &[
     "not",
 ];
 
-impl Deserr<ConfigErrors> for Matcher {
+impl<M: Conditions> Deserr<ConfigErrors> for Matcher<M> {
     fn deserialize_from_value<V: IntoValue>(
         value: Value<V>,
         location: ValuePointerRef<'_>,
@@ -53,7 +71,8 @@ impl Deserr<ConfigErrors> for Matcher {
             return Err(ConfigErrors::at(location, problem));
         }
         let mut fields = Fields::default();
-        object::fields(value, location, KEYS, &mut |key, value, location| {
+        let keys = [KEYS, M::KEYS].concat();
+        object::fields(value, location, &keys, &mut |key, value, location| {
             fields.read(key, value, location)
         })?;
         Ok(fields.into())
@@ -68,13 +87,13 @@ impl Matcher {
         value: Value<V>,
         location: ValuePointerRef<'_>,
     ) -> Result<Self, ConfigErrors> {
-        let mut fields = Fields::default();
+        let mut fields = Fields::<NoMore>::default();
         fields.read(key, value, location)?;
         Ok(fields.into())
     }
 }
 
-impl Fields {
+impl<M: Conditions> Fields<M> {
     fn read<V: IntoValue>(
         &mut self,
         key: &str,
@@ -98,6 +117,10 @@ impl Fields {
                 };
                 object::push(list, value, location)
             }),
+            own if M::KEYS.contains(&own) => {
+                self.own.extend(M::read(own, value, location)?);
+                Ok(())
+            }
             _ => object::one_or_many(value, location, &mut |_, value, location| {
                 self.read_test(key, value, location)
             }),
@@ -153,8 +176,8 @@ fn nesting(location: ValuePointerRef<'_>) -> usize {
     }
 }
 
-impl From<Fields> for Matcher {
-    fn from(fields: Fields) -> Self {
+impl<M> From<Fields<M>> for Matcher<M> {
+    fn from(fields: Fields<M>) -> Self {
         let mut tests = Vec::new();
         if !fields.methods.is_empty() {
             tests.push(Test::Method(fields.methods));
@@ -169,6 +192,7 @@ impl From<Fields> for Matcher {
         if !fields.networks.is_empty() {
             tests.push(Test::Source(fields.networks));
         }
+        tests.extend(fields.own.into_iter().map(Test::More));
         for matcher in fields.all {
             tests.extend(matcher.tests);
         }

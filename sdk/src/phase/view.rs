@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::{RequestHeaders, ResponseHeaders, source_ip};
 use crate::abi;
@@ -45,6 +46,10 @@ impl ValueSource for RequestHeaders {
     fn attribute(&mut self, path: &Path) -> Result<Option<Cow<'_, [u8]>>> {
         attribute(path)
     }
+
+    fn now(&mut self) -> Result<Duration> {
+        now()
+    }
 }
 
 /// Reads the request from its copy: without one, reading is an error.
@@ -86,6 +91,10 @@ impl ValueSource for ResponseHeaders {
             None => attribute(path),
         }
     }
+
+    fn now(&mut self) -> Result<Duration> {
+        now()
+    }
 }
 
 /// An attribute that is one of the request's headers, or part of one.
@@ -109,6 +118,10 @@ fn of_request<'a>(path: &Path, header: impl Fn(&str) -> Option<&'a [u8]>) -> Opt
         b"request\0id" => header("x-request-id"),
         _ => None,
     }
+}
+
+fn now() -> Result<Duration> {
+    Ok(Duration::from_nanos(abi::now_nanoseconds()?))
 }
 
 fn request(copy: Option<&HeaderList>) -> Result<&HeaderList> {

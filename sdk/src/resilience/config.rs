@@ -7,8 +7,10 @@ use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 use super::backoff::Backoff;
 use super::breaker::{BreakerSettings, FailureRatio};
 use super::retry::{RetryOn, RetryPolicy};
+use crate::callout::ServiceUrl;
 use crate::config::{
-    Bounded, BoundedDuration, ConfigErrors, Given, OneOrMany, Problem, quoted, string, suggest,
+    Bounded, BoundedDuration, ConfigErrors, Given, OneOrMany, Problem, Schema, quoted, string,
+    suggest,
 };
 
 /// 10 ms to 5 min.
@@ -67,7 +69,7 @@ const LONGEST_NAME: usize = 255;
 /// | `retry_policy` | one try | | [`RetryPolicyConfig`] |
 /// | `circuit_breaker` | none | | [`CircuitBreakerConfig`] |
 /// | `max_response_bytes` | 1048576 | 1 to 33554432 | larger answers are errors; Envoy itself takes 32 MiB |
-#[derive(Debug, Clone, Deserr)]
+#[derive(Debug, Clone, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields, validate = check_service -> ConfigErrors)]
 pub struct HttpServiceConfig {
     cluster: ClusterName,
@@ -156,20 +158,53 @@ impl HttpServiceConfig {
     }
 }
 
+/// `http_uri`: which path of which cluster, in Envoy's names (`core.v3.HttpUri`).
+///
+/// | field | default | |
+/// |---|---|---|
+/// | `uri` | required | `https://host/path`: what the request says; at most 2048 bytes |
+/// | `cluster` | required | where it goes, and whether TLS is spoken |
+/// | `timeout` | `5s` | 10 ms to 5 min, for all tries together |
+#[derive(Debug, Clone, Deserr, Schema)]
+#[deserr(error = ConfigErrors, deny_unknown_fields)]
+pub struct HttpUri {
+    uri: ServiceUrl,
+    cluster: ClusterName,
+    #[deserr(default)]
+    timeout: Given<Timeout>,
+}
+
+impl HttpUri {
+    /// What the request says.
+    pub fn uri(&self) -> &ServiceUrl {
+        &self.uri
+    }
+
+    /// Where it goes.
+    pub fn cluster(&self) -> &ClusterName {
+        &self.cluster
+    }
+
+    /// The time for all tries together, where it is given.
+    pub fn timeout(&self) -> Option<Timeout> {
+        self.timeout.0
+    }
+}
+
 /// `retry_policy`: when a request is tried again.
 ///
 /// | field | default | range | |
 /// |---|---|---|---|
 /// | `num_retries` | 1 | 0 to 10 | tries after the first |
 /// | `per_try_timeout` | what is left of `timeout` | 10 ms to `timeout` | |
-/// | `retry_on` | [`RetryOn::USUAL`], and `retriable-status-codes` if there are any | [`RetryOn`] | a list, or text with commas |
+/// | `retry_on` | `gateway-error,connect-failure,reset,unavailable`, and `retriable-status-codes` if there are any | [`RetryOn`] | a list, or text with commas |
 /// | `retriable_status_codes` | none | 200 to 599 | a status, or a list of them |
 /// | `retry_back_off.base_interval` | `25ms` | 1 ms to 1 min | as in Envoy |
 /// | `retry_back_off.max_interval` | 10 times `base_interval` | `base_interval` to 1 min | as in Envoy |
 ///
 /// Requests that are not idempotent are tried again only where they did not reach
 /// the upstream ([`RetryPolicy`]). An upstream's `Retry-After` is honoured.
-#[derive(Debug, Clone, Deserr)]
+#[derive(Debug, Clone, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields, validate = check_retries -> ConfigErrors)]
 pub struct RetryPolicyConfig {
     #[deserr(default)]
@@ -214,11 +249,14 @@ impl RetryPolicyConfig {
     }
 }
 
-#[derive(Debug, Clone, Deserr)]
+#[derive(Debug, Clone, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields, validate = check_back_off -> ConfigErrors)]
 struct BackOffConfig {
+    /// The longest wait before the second try is a random part of it, and twice as
+    /// much before each one after that, as in Envoy; `25ms` unless given.
     #[deserr(default)]
     base_interval: Given<Interval>,
+    /// The longest wait; 10 times `base_interval` unless given.
     #[deserr(default)]
     max_interval: Given<Interval>,
 }
@@ -246,7 +284,7 @@ impl BackOffConfig {
 ///
 /// (What Envoy calls circuit breakers, the bounds on connections and requests, are
 /// the cluster's own.)
-#[derive(Debug, Clone, Deserr)]
+#[derive(Debug, Clone, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 pub struct CircuitBreakerConfig {
     #[deserr(default)]
@@ -280,12 +318,15 @@ impl CircuitBreakerConfig {
     }
 }
 
-#[derive(Debug, Clone, Deserr)]
+#[derive(Debug, Clone, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 struct FailureRatioConfig {
+    /// So many in a hundred requests have failed.
     percent: Bounded<1, 100>,
+    /// In this time, counted in tenths; `10s` unless given.
     #[deserr(default)]
     window: Given<BoundedDuration<1_000, 600_000>>,
+    /// Where there were so many at least: fewer say nothing. 20 unless given.
     #[deserr(default)]
     min_requests: Given<Bounded<1, 100_000>>,
 }
@@ -309,7 +350,14 @@ fn number<const MIN: i64, const MAX: i64>(given: Option<Bounded<MIN, MAX>>, defa
 
 /// The name of a cluster of Envoy's configuration: 1 to 255 characters. A URL in its
 /// place is told so.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({
+    "type": "string",
+    "minLength": 1,
+    "maxLength": LONGEST_NAME,
+    "pattern": r"^\S(.*\S)?$",
+    "not": { "pattern": "://" },
+})]
 pub struct ClusterName(String);
 
 impl ClusterName {
@@ -341,7 +389,11 @@ impl Deserr<ConfigErrors> for ClusterName {
 }
 
 /// Words of `retry_on`: one, or several with commas between them.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Schema)]
+#[schema({ "type": "string", "anyOf": [
+    { "enum": RetryOn::WORDS.map(|(word, _)| word) },
+    { "pattern": "^ *[a-z0-9-]+ *(, *[a-z0-9-]+ *)*$" },
+] })]
 struct Conditions(RetryOn);
 
 impl Deserr<ConfigErrors> for Conditions {

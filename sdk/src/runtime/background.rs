@@ -11,6 +11,7 @@ use super::reactor::{Key, Spawned};
 use super::tasks::at_once;
 use crate::abi;
 use crate::filter::{Callbacks, HttpFilter};
+use crate::logging::StreamScope;
 
 /// Milliseconds between ticks while somebody waits for a time that is near.
 const TIMER_PERIOD: u32 = 10;
@@ -39,12 +40,17 @@ pub(super) struct Background {
     /// to be in time again.
     hastened: Cell<Option<u32>>,
     ticks: RefCell<HashMap<u32, Ticks>>,
+    /// That of the job that was polled last: what it spawns is of the same.
+    generation: Cell<u64>,
 }
 
 /// A future that is polled when it is woken.
 struct Job {
     /// The configuration that it runs for.
     root: u32,
+    /// The filter that it runs for, of those that a fetched configuration has had. 0: for as long as
+    /// the configuration is there.
+    generation: u64,
     future: Spawned,
     waker: Waker,
 }
@@ -101,9 +107,9 @@ impl Background {
 impl<F: HttpFilter> Runtime<F> {
     /// A configuration has been accepted. What it spawned is its own, whoever's
     /// callback comes next, and begins with a tick.
-    pub(super) fn configured(&self, root: u32, spawned: Vec<Spawned>) {
+    pub(super) fn configured(&self, root: u32, generation: u64, spawned: Vec<Spawned>) {
         for future in spawned {
-            self.add_job(root, future);
+            self.add_job(root, generation, future);
         }
         if let Some(period) = self.tick_period(root)
             && let Ok(now) = abi::now_nanoseconds()
@@ -132,15 +138,8 @@ impl<F: HttpFilter> Runtime<F> {
             self.background.far_off.set(None);
         }
         self.background.ticks.borrow_mut().remove(&root);
-        let gone = {
-            let mut jobs = self.background.jobs.borrow_mut();
-            jobs.extract_if(|_, job| job.root == root)
-                .collect::<Vec<_>>()
-        };
-        for job in gone {
-            drop(job);
-            self.reactor.task_over();
-        }
+        self.drop_jobs(|of, _| of == root);
+        self.remote_gone(root);
         // With the last one goes what has not begun.
         let is_last = match self.contexts.try_borrow() {
             Ok(contexts) => contexts.first_root().is_none(),
@@ -148,6 +147,19 @@ impl<F: HttpFilter> Runtime<F> {
         };
         if is_last {
             self.drop_spawned(self.reactor.take_spawned());
+        }
+    }
+
+    /// Drops the futures of these configurations and filters.
+    pub(super) fn drop_jobs(&self, is_over: impl Fn(u32, u64) -> bool) {
+        let gone = {
+            let mut jobs = self.background.jobs.borrow_mut();
+            jobs.extract_if(|_, job| is_over(job.root, job.generation))
+                .collect::<Vec<_>>()
+        };
+        for job in gone {
+            drop(job);
+            self.reactor.task_over();
         }
     }
 
@@ -167,6 +179,7 @@ impl<F: HttpFilter> Runtime<F> {
                 return;
             };
             self.background.tick.set(Some((root, now)));
+            self.retire();
             self.reactor.fire(now);
             if F::CALLBACKS.contains(Callbacks::TICK)
                 && let Some(period) = self.tick_period(root)
@@ -186,6 +199,11 @@ impl<F: HttpFilter> Runtime<F> {
         let Some(filter) = self.filter(root) else {
             return;
         };
+        let generation = match self.contexts.try_borrow() {
+            Ok(contexts) => contexts.plugin(root).generation,
+            Err(_) => return,
+        };
+        self.background.generation.set(generation);
         if !F::AWAITS.contains(Callbacks::TICK) {
             let _ = at_once(filter.on_tick());
             return;
@@ -200,7 +218,11 @@ impl<F: HttpFilter> Runtime<F> {
             return;
         }
         self.reactor.task_begins();
-        let job = self.add_job(root, Box::pin(async move { filter.on_tick().await }));
+        let job = self.add_job(
+            root,
+            generation,
+            Box::pin(async move { filter.on_tick().await }),
+        );
         if let Some(ticks) = self.background.ticks.borrow_mut().get_mut(&root) {
             ticks.job = Some(job);
         }
@@ -212,23 +234,24 @@ impl<F: HttpFilter> Runtime<F> {
             return;
         }
         let context = self.running.get().context;
+        let generation = self.background.generation.get();
         let root = match self.contexts.try_borrow_mut() {
             Ok(mut contexts) => contexts
                 .get_mut(context)
-                .map(|stream| stream.root)
-                .or_else(|| contexts.filter(context).map(|_| context))
-                .or_else(|| contexts.first_root()),
+                .map(|stream| (stream.root, 0))
+                .or_else(|| contexts.filter(context).map(|_| (context, generation)))
+                .or_else(|| contexts.first_root().map(|root| (root, 0))),
             Err(_) => return,
         };
-        let Some(root) = root else {
+        let Some((root, generation)) = root else {
             return;
         };
         for future in self.reactor.take_spawned() {
-            self.add_job(root, future);
+            self.add_job(root, generation, future);
         }
     }
 
-    fn add_job(&self, root: u32, future: Spawned) -> u32 {
+    pub(super) fn add_job(&self, root: u32, generation: u64, future: Spawned) -> u32 {
         let mut id = self.background.next.get();
         while self.background.is_under_way(id) {
             id = id.wrapping_add(1);
@@ -239,6 +262,7 @@ impl<F: HttpFilter> Runtime<F> {
         let waker = Waker::from(Arc::clone(&bell));
         let job = Job {
             root,
+            generation,
             future,
             waker,
         };
@@ -252,6 +276,9 @@ impl<F: HttpFilter> Runtime<F> {
         let Some(mut job) = job else {
             return;
         };
+        self.background.generation.set(job.generation);
+        // It may be polled within a stream's callback, and is no part of it.
+        let _scope = StreamScope::leave();
         // One whose configuration is gone goes with it.
         let over = !self.puts_in_effect(job.root)
             || self.polls(|| {
@@ -264,6 +291,7 @@ impl<F: HttpFilter> Runtime<F> {
         } else {
             self.background.jobs.borrow_mut().insert(id, job);
         }
+        self.install_arrived();
     }
 
     /// Has the host tick while somebody waits for it, and no longer.

@@ -41,6 +41,8 @@ pub(super) struct Plugin {
     pub(super) tick_period: Option<Duration>,
     /// Whether headers can wait for the body.
     pub(super) holds_headers: bool,
+    /// Which of the filters it is that a fetched configuration has had.
+    pub(super) generation: u64,
 }
 
 /// A future of a stream, and what arrived since it began.
@@ -90,7 +92,8 @@ impl Later {
 pub(super) struct Stream<F: HttpFilter> {
     /// The configuration that it runs under.
     pub(super) root: u32,
-    pub(super) filter: Rc<F>,
+    /// `None` where the configuration was yet to be fetched when the stream came.
+    pub(super) filter: Option<Rc<F>>,
     /// `None` while a callback of the stream has it.
     pub(super) state: Option<F::Stream>,
     pub(super) request: Option<HeaderList>,
@@ -190,7 +193,7 @@ impl<F: HttpFilter> Contexts<F> {
     pub(super) fn set_filter(
         &mut self,
         root: u32,
-        (filter, plugin): (Rc<F>, Plugin),
+        (filter, plugin): (Option<Rc<F>>, Plugin),
         alone: bool,
     ) -> Former<F> {
         let gone = if alone {
@@ -201,9 +204,9 @@ impl<F: HttpFilter> Contexts<F> {
         let known = self.roots.iter_mut().find(|known| known.id == root);
         let replaced = if let Some(known) = known {
             known.plugin = plugin;
-            known.filter.replace(filter)
+            std::mem::replace(&mut known.filter, filter)
         } else {
-            let (id, filter) = (root, Some(filter));
+            let id = root;
             self.roots.push(Root { id, filter, plugin });
             None
         };

@@ -65,7 +65,7 @@ impl<F: HttpFilter> Runtime<F> {
             Err(_) => return,
         };
         drop(former);
-        if Self::AWAITS {
+        if Self::REACTS {
             self.root_gone(root);
         }
     }
@@ -105,7 +105,7 @@ impl<F: HttpFilter> Runtime<F> {
     /// Finds another configuration to tick where the one that did is gone, on behalf of a
     /// context that the host has.
     pub(super) fn find_ticking(&self, id: u32) {
-        if Self::TOLD_OF_ENDS || !Self::AWAITS {
+        if Self::TOLD_OF_ENDS || !Self::REACTS {
             return;
         }
         let ticking = self.ticking().filter(|root| *root != id);

@@ -106,7 +106,7 @@ impl<F: HttpFilter> Runtime<F> {
         token: u32,
         read: impl FnOnce(usize) -> Result<Arrived, CalloutError>,
     ) {
-        if !Self::AWAITS {
+        if !Self::REACTS {
             return;
         }
         self.outside(context, || {
@@ -128,7 +128,7 @@ impl<F: HttpFilter> Runtime<F> {
     /// configuration. Whoever that wakes is polled in the next tick: a host that
     /// takes a connection apart is asked for nothing that concerns others.
     pub(super) fn ending(&self, context: u32, call: impl FnOnce()) {
-        if Self::AWAITS {
+        if Self::REACTS {
             self.within(context, call);
         } else {
             call();
@@ -148,7 +148,7 @@ impl<F: HttpFilter> Runtime<F> {
 
     /// The reactor as the thread's current one, if this filter has use for it.
     pub(super) fn reacts(&self) -> Option<Scope> {
-        Self::AWAITS.then(|| Scope::enter(&self.reactor))
+        Self::REACTS.then(|| Scope::enter(&self.reactor))
     }
 
     /// Makes the callback for what has arrived, now or later.
@@ -237,6 +237,11 @@ impl<F: HttpFilter> Runtime<F> {
             Ok(entered) => entered,
             Err(Absent::Unknown) if Self::passes_unknown(kind) => {
                 self.answer(id, kind.direction(), CONTINUE);
+                return;
+            }
+            Err(Absent::NotConfigured(standing)) => {
+                let action = self.not_configured(id, phase, standing);
+                self.answer(id, kind.direction(), action);
                 return;
             }
             Err(Absent::Unknown | Absent::Busy) => {

@@ -70,6 +70,7 @@ impl<F: HttpFilter> HttpFilter for Guest<F> {
     const NAME: &'static str = F::NAME;
     const CALLBACKS: Callbacks = F::CALLBACKS;
     const AWAITS: Callbacks = F::AWAITS;
+    const REMOTE_CONFIG: bool = F::REMOTE_CONFIG;
     const AT_ONCE: bool = F::AT_ONCE;
     type Config = F::Config;
     type Stream = F::Stream;

@@ -92,6 +92,7 @@ mod machine;
 mod message;
 pub mod readme;
 pub mod scenario;
+pub mod schema;
 mod signatures;
 mod stream;
 

@@ -23,7 +23,7 @@ fn an_empty_matcher_takes_everything_and_asks_nothing() {
         assert!(request.passes(&matcher), "{text}");
         assert_eq!(request.asked, Asked::default(), "{text}");
     }
-    assert!(Matcher::default().is_unconditional());
+    assert!(<Matcher>::default().is_unconditional());
 }
 
 #[wasm_bindgen_test(unsupported = test)]

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 use legation::config::{
-    Bounded, BoundedDuration, ConfigErrors, Given, NonEmpty, OneOrMany, Problem, SecretSource,
-    string,
+    Bounded, BoundedDuration, ConfigErrors, Given, NonEmpty, OneOrMany, Problem, Schema,
+    SecretSource, string,
 };
 
 use super::target::Origin;
@@ -13,7 +13,7 @@ use crate::confirmation::Binding;
 use crate::{Algorithm, Algorithms};
 
 /// How tokens that are bound to a key are taken.
-#[derive(Debug, Default, Deserr)]
+#[derive(Debug, Default, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 pub struct DpopConfig {
     /// What is asked of tokens; `when_bound` unless given.
@@ -74,7 +74,7 @@ impl DpopConfig {
 }
 
 /// Nonces that clients must put into their proofs.
-#[derive(Debug, Default, Deserr)]
+#[derive(Debug, Default, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 pub struct NonceConfig {
     /// How long a nonce is good for, at most; at least half as long. 10 s to 1 h,
@@ -97,7 +97,10 @@ impl NonceConfig {
 }
 
 /// An algorithm that proofs may be signed with: an asymmetric one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Schema)]
+#[schema({
+    "enum": Algorithms::ASYMMETRIC.iter().map(Algorithm::name).collect::<Vec<_>>(),
+})]
 pub struct ProofAlgorithm(Algorithm);
 
 impl Deserr<ConfigErrors> for ProofAlgorithm {
@@ -116,7 +119,11 @@ impl Deserr<ConfigErrors> for ProofAlgorithm {
 }
 
 /// An [`Origin`], as it is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({
+    "type": "string",
+    "pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/\\?#@%]+/?$",
+})]
 pub struct OriginText(pub Origin);
 
 impl Deserr<ConfigErrors> for OriginText {

@@ -5,7 +5,9 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use deserr::{Deserr, ValuePointerRef};
-use legation::config::{Bounded, BoundedDuration, ConfigErrors, Given, Problem, SecretSource};
+use legation::config::{
+    Bounded, BoundedDuration, ConfigErrors, Given, Problem, Schema, SecretSource,
+};
 use legation::resilience::{CircuitBreakerConfig, HttpServiceConfig, RetryPolicyConfig};
 
 use crate::form::Form;
@@ -32,7 +34,7 @@ const MAX_RESPONSE_BYTES: i64 = 65_536;
 /// | `max_response_bytes` | 65536 | 1024 to 1048576 | larger answers are refused |
 ///
 /// A token that is revoked is let in for up to `cache.ttl`.
-#[derive(Debug, Clone, Deserr)]
+#[derive(Debug, Clone, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields, validate = check -> ConfigErrors)]
 pub struct IntrospectionConfig {
     http_uri: HttpUri,
@@ -55,7 +57,7 @@ pub struct IntrospectionConfig {
 }
 
 /// `authentication`: how the module says who it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserr, Schema)]
 #[deserr(error = ConfigErrors, rename_all = lowercase)]
 pub enum Authentication {
     /// By `Authorization: Basic` (RFC 6749 section 2.3.1).
@@ -72,13 +74,18 @@ pub enum Authentication {
     None,
 }
 
-#[derive(Debug, Clone, Default, Deserr)]
+#[derive(Debug, Clone, Default, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 struct CacheConfig {
+    /// How many active tokens are kept, and as many others beside them: 1000 unless
+    /// given; 0 keeps none.
     #[deserr(default)]
     size: Given<Bounded<0, 1_000_000>>,
+    /// How long a token is active without another question, and never after its `exp`:
+    /// `60s` unless given. One that is revoked is let in for as long.
     #[deserr(default)]
     ttl: Given<BoundedDuration<0, 3_600_000>>,
+    /// How long one is inactive without another question: `10s` unless given.
     #[deserr(default)]
     negative_ttl: Given<BoundedDuration<0, 3_600_000>>,
 }
@@ -102,8 +109,8 @@ pub(super) struct Words {
 impl IntrospectionConfig {
     pub(super) fn service(&self) -> HttpServiceConfig {
         let http = &self.http_uri;
-        let mut service = HttpServiceConfig::of_cluster(http.cluster.as_str());
-        if let Some(timeout) = http.timeout.0 {
+        let mut service = HttpServiceConfig::of_cluster(http.cluster().as_str());
+        if let Some(timeout) = http.timeout() {
             service = service.with_timeout(timeout);
         }
         if let Some(retries) = &self.retry_policy.0 {
@@ -165,7 +172,7 @@ impl IntrospectionConfig {
             }
         };
         Words {
-            url: self.http_uri.uri.clone(),
+            url: self.http_uri.uri().clone(),
             authorization,
             rest: rest.into_text(),
         }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use deserr::Deserr;
-use legation::config::{Bounded, BoundedDuration, ConfigErrors, Given, Problem};
-use legation::resilience::{ClusterName, HttpServiceConfig, RetryPolicyConfig};
+use legation::config::{Bounded, BoundedDuration, ConfigErrors, Given, Problem, Schema};
+use legation::resilience::{ClusterName, HttpServiceConfig, HttpUri, RetryPolicyConfig};
 
 use crate::url::{self, ServiceUrl};
 
@@ -26,39 +26,6 @@ type MaxResponseBytes = Bounded<1_024, 8_388_608>;
 /// tens.
 const MAX_RESPONSE_BYTES: i64 = 1_048_576;
 
-/// `http_uri`: which path of which cluster, in Envoy's names (`core.v3.HttpUri`).
-///
-/// | field | default | |
-/// |---|---|---|
-/// | `uri` | required | `https://host/path`: what the request says; at most 2048 bytes |
-/// | `cluster` | required | where it goes, and whether TLS is spoken |
-/// | `timeout` | `5s` | 10 ms to 5 min, for all tries together |
-#[derive(Debug, Clone, Deserr)]
-#[deserr(error = ConfigErrors, deny_unknown_fields)]
-pub struct HttpUri {
-    pub(crate) uri: ServiceUrl,
-    pub(crate) cluster: ClusterName,
-    #[deserr(default)]
-    pub(crate) timeout: Given<Timeout>,
-}
-
-impl HttpUri {
-    /// What the request says.
-    pub fn uri(&self) -> &ServiceUrl {
-        &self.uri
-    }
-
-    /// Where it goes.
-    pub fn cluster(&self) -> &ClusterName {
-        &self.cluster
-    }
-
-    /// The time for all tries together, where it is given.
-    pub fn timeout(&self) -> Option<Timeout> {
-        self.timeout.0
-    }
-}
-
 /// `remote_jwks`: a key set fetched from a URL, in Envoy's names and ours.
 ///
 /// | field | default | range | |
@@ -76,7 +43,7 @@ impl HttpUri {
 /// `Cache-Control` and `Expires` of the answer are not heeded, as in Envoy:
 /// `cache_duration` is what was decided on, issuers send anything from 15 s to days,
 /// and a rotation is noticed by its unknown `kid`.
-#[derive(Debug, Clone, Deserr)]
+#[derive(Debug, Clone, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 pub struct RemoteJwks {
     http_uri: HttpUri,
@@ -106,14 +73,20 @@ pub struct RemoteJwks {
 /// | `jwks_cluster` | `cluster` | where the keys are asked for |
 /// | `timeout` | `5s` | 10 ms to 5 min, of each of the two fetches |
 ///
-/// and what [`RemoteJwks`] has but for `http_uri`.
+/// | `cache_duration` | `600s` | keys are fetched anew in the last tenth of it |
+/// | `stale_if_error` | `3600s` | so long after `cache_duration` keys are used when no others can be fetched |
+/// | `unknown_key_refetch_interval` | `10s` | an unknown `kid` has keys fetched at most so often |
+/// | `first_fetch_timeout` | `3s` | so long a request waits for the first keys |
+/// | `max_response_bytes` | 1048576 | larger answers are refused |
+///
+/// and the rest as [`RemoteJwks`].
 ///
 /// Metadata whose `issuer` is not the provider's, byte for byte, is refused. Its
 /// `jwks_uri` must be `https`, or as its own URL is if that is `http`; its host and
 /// path are what the request says, and `jwks_cluster` alone is where it goes: no
 /// answer can have Envoy talk to another host. Metadata is read again with each
 /// refresh, but not for an unknown `kid`.
-#[derive(Debug, Clone, Deserr)]
+#[derive(Debug, Clone, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 pub struct OpenIdConfiguration {
     cluster: ClusterName,
@@ -140,11 +113,14 @@ pub struct OpenIdConfiguration {
 }
 
 /// `async_fetch`, as Envoy writes it. Here every fetch is one in the background.
-#[derive(Debug, Clone, Default, Deserr)]
+#[derive(Debug, Clone, Default, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 struct AsyncFetch {
+    /// Taken, and without effect: the listener never waits.
     #[deserr(default)]
     fast_listener: Given<bool>,
+    /// How long after a fetch that failed the next one is tried; `1s` unless given. It
+    /// grows up to 1 min while they fail.
     #[deserr(default)]
     failed_refetch_duration: Given<Interval>,
 }
@@ -182,13 +158,13 @@ impl RemoteJwks {
     }
 
     pub(super) fn url(&self) -> &ServiceUrl {
-        &self.http_uri.uri
+        self.http_uri.uri()
     }
 
     pub(super) fn service(&self) -> HttpServiceConfig {
         service(
-            &self.http_uri.cluster,
-            &self.http_uri.timeout,
+            self.http_uri.cluster(),
+            &Given(self.http_uri.timeout()),
             self.retry_policy.0.as_ref(),
             &self.max_response_bytes,
         )

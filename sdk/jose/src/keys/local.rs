@@ -5,7 +5,7 @@ use std::rc::Rc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{ConfigErrors, Given, Problem, Secret, exactly_one};
+use legation::config::{ConfigErrors, Given, Problem, Schema, Secret, elsewhere, exactly_one};
 use legation::format::environment_variable;
 
 use crate::{KeySet, KeyUse};
@@ -21,19 +21,26 @@ use crate::{KeySet, KeyUse};
 ///
 /// Exactly one of them is given. A set may hold secrets (`oct`) for HS*. Envoy's
 /// `filename` and `watched_directory` are refused: a module cannot read files.
-#[derive(Debug)]
+#[derive(Debug, Schema)]
+#[schema(as = Written)]
 pub struct LocalJwks {
     /// The keys.
     pub keys: Rc<KeySet>,
 }
 
-#[derive(Deserr)]
+#[derive(Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
+#[schema({
+    "oneOf": schema::exactly_one(&["inline_string", "inline_bytes", "environment_variable"]),
+})]
 struct Written {
+    /// The text: a JWK set (RFC 7517), or PEM with public keys and certificates.
     #[deserr(default)]
     inline_string: Given<Secret>,
+    /// The text in base64.
     #[deserr(default)]
     inline_bytes: Given<Secret>,
+    /// The variable of the VM's environment that holds the text.
     #[deserr(default)]
     environment_variable: Given<String>,
     #[deserr(default, rename = "filename")]
@@ -92,31 +99,13 @@ fn read(text: &[u8]) -> Result<KeySet, Problem> {
     keys.map_err(|error| Problem::new(error.to_string()))
 }
 
-macro_rules! elsewhere {
-    ($($(#[$doc:meta])* $name:ident: $help:literal;)*) => {
-        $(
-            $(#[$doc])*
-            #[derive(Default)]
-            struct $name;
-
-            impl Deserr<ConfigErrors> for $name {
-                fn deserialize_from_value<V: IntoValue>(
-                    _: Value<V>,
-                    location: ValuePointerRef<'_>,
-                ) -> Result<Self, ConfigErrors> {
-                    let problem = Problem::new("a module cannot read files").help($help);
-                    Err(ConfigErrors::at(location, problem))
-                }
-            }
-        )*
-    };
-}
-
 elsewhere! {
     /// `filename`
-    Filename:
+    struct Filename:
+        "a module cannot read files",
         "put the keys into `inline_string`, or into a variable of the VM's environment (`environment_variable`)";
     /// `watched_directory`
-    WatchedDirectory:
+    struct WatchedDirectory:
+        "a module cannot read files",
         "have the keys fetched by `remote_jwks`, which notices when they change";
 }

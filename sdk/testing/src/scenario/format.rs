@@ -22,6 +22,10 @@ pub struct Scenario {
     /// Environment variables of the VM.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
+    /// `allow_on_headers_stop_iteration` on the mock host, as the filter's shipped
+    /// configuration of Envoy has it.
+    #[serde(default)]
+    pub allow_on_headers_stop_iteration: bool,
     /// The configuration is refused, with a line for each of these that has it
     /// in it.
     #[serde(default)]

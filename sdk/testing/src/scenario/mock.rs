@@ -28,6 +28,7 @@ impl<F: HttpFilter> Stage for MockStage<F> {
     fn start(scenario: &Scenario) -> Result<Started<Self>> {
         let host = Host::new();
         host.set_buffer_limit(BUFFER_LIMIT);
+        host.set_allow_on_headers_stop_iteration(scenario.allow_on_headers_stop_iteration);
         host.set_environment(scenario.environment.clone());
         let loaded = match &scenario.configuration {
             serde_json::Value::String(text) => host.load(text.as_str()),

@@ -3,15 +3,21 @@
 use std::fmt;
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{ConfigErrors, Problem, string};
-use legation::http::Uri;
+use http::Uri;
+
+use crate::config::{ConfigErrors, Problem, Schema, string};
 
 /// Longer URLs are refused: they are names of shared data too.
 const LONGEST: usize = 2_048;
 
 /// An `http` or `https` URL, as the words of a request: where it goes is the
 /// cluster's to say.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({
+    "type": "string",
+    "maxLength": LONGEST,
+    "pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#@]+([/?][^\s#]*)?$",
+})]
 pub struct ServiceUrl {
     is_https: bool,
     authority: String,

@@ -1,0 +1,457 @@
+//! Configurations that are fetched, on the mock host: two of them there are two workers.
+
+#![expect(clippy::unwrap_used, reason = "what a test needs has to be there")]
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use legation::clock::sleep;
+use legation::config::ConfigErrors;
+use legation::http::HeaderName;
+use legation::metrics::Counter;
+use legation::{Configure, Flow, HttpFilter, RequestHeaders, ResponseHeaders, Result, spawn};
+use legation_testing::{Callout, Host, HttpCall, LogLine, Request, Response, Root};
+use serde_json::{Value, json};
+
+const MARK: HeaderName = HeaderName::from_static("x-mark");
+const LOOK: Duration = Duration::from_millis(250);
+
+#[derive(deserr::Deserr)]
+#[deserr(error = ConfigErrors, deny_unknown_fields)]
+struct Config {
+    mark: String,
+    #[deserr(default)]
+    every: u32,
+}
+
+/// Marks what it has seen, and awaits nothing.
+struct Plain {
+    mark: String,
+    seen: Counter,
+}
+
+fn check(config: &Config) -> Result<(), ConfigErrors> {
+    if config.mark == "forbidden" {
+        return Err(ConfigErrors::of_document("mark: may not be that"));
+    }
+    Ok(())
+}
+
+#[legation::filter]
+impl HttpFilter for Plain {
+    const NAME: &'static str = "plain";
+    const REMOTE_CONFIG: bool = true;
+    type Config = Config;
+    type Stream = ();
+
+    fn configure(config: Config, host: &mut Configure) -> Result<Self, ConfigErrors> {
+        check(&config)?;
+        Ok(Self {
+            mark: config.mark,
+            seen: host.counter("seen"),
+        })
+    }
+
+    fn on_request_headers(&self, (): &mut (), request: &mut RequestHeaders) -> Result<Flow> {
+        self.seen.increment();
+        request.headers().set(&MARK, self.mark.as_str())?;
+        Ok(Flow::Continue)
+    }
+}
+
+/// Waits on the way, marks both ways, ticks, and runs something in the background.
+struct Waiting {
+    mark: String,
+    ticked: Counter,
+}
+
+#[legation::filter]
+impl HttpFilter for Waiting {
+    const NAME: &'static str = "waiting";
+    const REMOTE_CONFIG: bool = true;
+    type Config = Config;
+    type Stream = ();
+
+    fn configure(config: Config, host: &mut Configure) -> Result<Self, ConfigErrors> {
+        check(&config)?;
+        let worked = host.counter(&format!("worked.{}", config.mark));
+        let work = async move {
+            while sleep(Duration::from_millis(100)).await.is_ok() {
+                worked.increment();
+            }
+        };
+        spawn(work).map_err(|error| ConfigErrors::of_document(error.to_string()))?;
+        if config.every > 0 {
+            host.tick_every(Duration::from_millis(config.every.into()));
+        }
+        let ticked = host.counter(&format!("ticked.{}", config.mark));
+        Ok(Self {
+            mark: config.mark,
+            ticked,
+        })
+    }
+
+    async fn on_request_headers(&self, (): &mut (), request: &mut RequestHeaders) -> Result<Flow> {
+        if request.path()? == Some(b"/sleep") {
+            sleep(Duration::from_secs(2)).await?;
+        }
+        request.headers().set(&MARK, self.mark.as_str())?;
+        Ok(Flow::Continue)
+    }
+
+    fn on_response_headers(&self, (): &mut (), response: &mut ResponseHeaders) -> Result<Flow> {
+        response.headers().set(&MARK, self.mark.as_str())?;
+        Ok(Flow::Continue)
+    }
+
+    fn on_tick(&self) {
+        self.ticked.increment();
+    }
+}
+
+/// The server: what it answers is there to change.
+#[derive(Clone)]
+struct Server(Rc<RefCell<Callout>>);
+
+impl Server {
+    fn of<F: HttpFilter>(host: &Host<F>) -> Self {
+        let answer = Rc::new(RefCell::new(answer(Response::new(503))));
+        let said = Rc::clone(&answer);
+        host.set_cluster("policies", move |_: &HttpCall| said.borrow().clone());
+        Self(answer)
+    }
+
+    fn says(&self, response: Response) {
+        *self.0.borrow_mut() = answer(response);
+    }
+
+    fn serves(&self, document: &Value) {
+        self.says(Response::ok().body(document.to_string()));
+    }
+}
+
+fn answer(response: Response) -> Callout {
+    Callout::answer(response).after(Duration::from_millis(5))
+}
+
+fn remote(more: &Value) -> Value {
+    let mut remote = json!({
+        "http_uri": {"uri": "https://policies.example/mine?v=1", "cluster": "policies"},
+        "refresh_delay": "2s",
+    });
+    let all = remote.as_object_mut().unwrap();
+    all.extend(more.as_object().unwrap().clone());
+    json!({ "remote_config": remote })
+}
+
+fn marked(mark: &str) -> Value {
+    json!({ "mark": mark })
+}
+
+/// The mark of a request, or the status by which it is refused.
+fn mark_on<F: HttpFilter>(host: &Host<F>, root: Root) -> String {
+    let exchange = host
+        .exchange_on(root, Request::get("/"))
+        .upstream(Response::ok());
+    match exchange.status() {
+        200 => exchange.upstream().header("x-mark").unwrap().to_owned(),
+        status => status.to_string(),
+    }
+}
+
+fn mark<F: HttpFilter>(host: &Host<F>) -> String {
+    mark_on(host, host.root())
+}
+
+fn errors<F: HttpFilter>(host: &Host<F>) -> Vec<String> {
+    let log = host.log();
+    let errors = log
+        .iter()
+        .filter(|line| line.message().contains("refused:"));
+    errors.map(LogLine::message).collect()
+}
+
+fn counts<F: HttpFilter>(host: &Host<F>, filter: &str) -> [u64; 4] {
+    ["updated", "unchanged", "rejected", "failed"]
+        .map(|name| host.counter(&format!("{filter}.remote_config.{name}")))
+}
+
+#[test]
+fn requests_are_refused_until_there_is_a_document() {
+    let host = Host::<Plain>::new();
+    let server = Server::of(&host);
+    host.load(remote(&json!({}))).unwrap();
+
+    assert_eq!(mark(&host), "503");
+    host.run_for(LOOK);
+    assert_eq!(mark(&host), "503");
+    assert_eq!(host.counter("plain.remote_config.refused"), 2);
+    assert_eq!(counts(&host, "plain"), [0, 0, 0, 1]);
+
+    // The next try comes after a second.
+    server.serves(&marked("a"));
+    host.run_for(Duration::from_millis(1_100));
+    assert_eq!(mark(&host), "a");
+    assert_eq!(counts(&host, "plain"), [1, 0, 0, 1]);
+    assert_ne!(host.gauge("plain.remote_config.version"), 0);
+    assert!(host.gauge("plain.remote_config.update_time") > 1_000_000_000_000);
+    let asked = host.http_calls();
+    assert_eq!(asked[0].path(), "/mine?v=1");
+    assert_eq!(
+        asked[0].headers.text(":authority"),
+        Some("policies.example")
+    );
+    assert_eq!(asked[0].headers.text(":scheme"), Some("https"));
+}
+
+#[test]
+fn of_a_filter_that_waits_they_are_refused_as_well_once() {
+    let host = Host::<Waiting>::new();
+    let _server = Server::of(&host);
+    host.load(remote(&json!({}))).unwrap();
+    let exchange = host
+        .exchange(Request::post("/").body("a body"))
+        .upstream(Response::ok());
+    assert_eq!(exchange.status(), 503);
+    assert_eq!(exchange.response().text(), "not configured yet\n");
+    assert_eq!(host.counter("waiting.remote_config.refused"), 1);
+    assert_eq!(host.streams(), 0);
+}
+
+#[test]
+fn one_worker_fetches_and_the_other_swaps_too() {
+    let host = Host::<Plain>::new();
+    let server = Server::of(&host);
+    server.serves(&marked("a"));
+    let one = host.load(remote(&json!({}))).unwrap();
+    let two = host.load(remote(&json!({}))).unwrap();
+    host.run_for(LOOK * 2);
+    assert_eq!([mark_on(&host, one), mark_on(&host, two)], ["a", "a"]);
+    assert_eq!(host.http_calls().len(), 1);
+
+    server.serves(&marked("b"));
+    host.run_for(Duration::from_secs(2) + LOOK);
+    assert_eq!([mark_on(&host, one), mark_on(&host, two)], ["b", "b"]);
+    assert_eq!(host.http_calls().len(), 2);
+    assert_eq!(counts(&host, "plain"), [2, 0, 0, 0]);
+    // What the former filters had counted is not lost.
+    assert_eq!(host.counter("plain.seen"), 4);
+
+    // Whichever goes, the other fetches.
+    host.unload(one);
+    server.serves(&marked("c"));
+    host.run_for(Duration::from_secs(5));
+    assert_eq!(mark_on(&host, two), "c");
+}
+
+#[test]
+fn one_that_comes_later_begins_with_the_last_good_document() {
+    let host = Host::<Plain>::new();
+    let server = Server::of(&host);
+    let initial = json!({"initial": marked("stale")});
+    host.load(remote(&initial)).unwrap();
+    assert_eq!(mark(&host), "stale");
+    server.serves(&marked("a"));
+    host.run_for(Duration::from_secs(2));
+    assert_eq!(mark(&host), "a");
+
+    server.says(Response::new(500));
+    host.load(remote(&initial)).unwrap();
+    assert_eq!(mark(&host), "a");
+    // That of another URL is another one.
+    let other = json!({
+        "http_uri": {"uri": "https://policies.example/other", "cluster": "policies"},
+        "initial": marked("other"),
+    });
+    host.load(remote(&other)).unwrap();
+    assert_eq!(mark(&host), "other");
+}
+
+#[test]
+fn whatever_comes_the_last_good_document_stays() {
+    let host = Host::<Plain>::new();
+    let server = Server::of(&host);
+    server.serves(&marked("a"));
+    host.load(remote(
+        &json!({"max_response_bytes": 2048, "refresh_delay": "1s"}),
+    ))
+    .unwrap();
+    host.run_for(LOOK);
+    assert_eq!(mark(&host), "a");
+
+    let twice = Duration::from_millis(2_200);
+    for (body, expected) in [
+        ("", vec!["expected a JSON object"]),
+        ("<html>maintenance</html>", vec!["expected a JSON object"]),
+        ("[]", vec!["expected a JSON object"]),
+        ("\x0a\x05", vec!["expected a JSON object"]),
+        (
+            r#"{"mark": 7, "marks": 1}"#,
+            vec![
+                "mark: expected a string, got the number 7",
+                "marks: unknown field",
+            ],
+        ),
+        (r#"{"mark": "forbidden"}"#, vec!["mark: may not be that"]),
+        (
+            r#"{"remote_config": {}}"#,
+            vec!["remote_config: unknown field"],
+        ),
+    ] {
+        let (before, logged) = (counts(&host, "plain"), errors(&host).len());
+        server.says(Response::ok().body(body));
+        host.run_for(twice);
+        assert_eq!(mark(&host), "a", "{body}");
+        let [updated, unchanged, rejected, failed] = counts(&host, "plain");
+        assert_eq!(
+            [updated, unchanged, failed],
+            [before[0], before[1], before[3]]
+        );
+        assert!(rejected >= before[2] + 2, "{body}: {rejected}");
+        // Told once, however often it comes.
+        let told = errors(&host).split_off(logged);
+        for line in expected {
+            let found = told.iter().filter(|told| told.contains(line)).count();
+            assert_eq!(found, 1, "{body}: {told:?}");
+        }
+    }
+
+    for failing in [
+        answer(Response::new(500)),
+        answer(Response::new(301).header("location", "https://elsewhere.example/")),
+        answer(Response::new(304)),
+        answer(Response::ok().body(" ".repeat(10_000))),
+        Callout::hang(),
+        Callout::reset("connection failure"),
+        Callout::fail(),
+    ] {
+        let [updated, unchanged, rejected, failed] = counts(&host, "plain");
+        *server.0.borrow_mut() = failing;
+        host.run_for(Duration::from_secs(8));
+        assert_eq!(mark(&host), "a");
+        let now = counts(&host, "plain");
+        assert_eq!(now[..3], [updated, unchanged, rejected]);
+        assert!(now[3] > failed);
+    }
+
+    server.serves(&marked("b"));
+    host.run_for(Duration::from_secs(7));
+    assert_eq!(mark(&host), "b");
+}
+
+#[test]
+fn an_etag_is_sent_back_and_what_is_unchanged_is_not_swapped() {
+    let host = Host::<Plain>::new();
+    let document = marked("a").to_string();
+    let tagged = Response::ok().header("etag", "\"v1\"").body(&document);
+    host.set_cluster("policies", move |call: &HttpCall| {
+        answer(match call.headers.text("if-none-match") {
+            Some("\"v1\"") => Response::new(304),
+            Some(other) => panic!("{other}"),
+            None => tagged.clone(),
+        })
+    });
+    host.load(remote(&json!({"refresh_delay": "1s"}))).unwrap();
+    host.run_for(Duration::from_secs(5));
+    let [updated, unchanged, rejected, failed] = counts(&host, "plain");
+    assert_eq!([updated, rejected, failed], [1, 0, 0]);
+    assert!(unchanged >= 3, "{unchanged}");
+    assert_eq!(mark(&host), "a");
+
+    // Nor the same bytes once more, from a server without tags.
+    host.set_cluster("policies", move |_: &HttpCall| {
+        answer(Response::ok().body(&document))
+    });
+    host.run_for(Duration::from_secs(3));
+    assert_eq!(counts(&host, "plain")[0], 1);
+    assert!(counts(&host, "plain")[1] > unchanged);
+}
+
+#[test]
+fn a_request_ends_by_the_document_that_it_began_with_and_then_its_filter_stops() {
+    let host = Host::<Waiting>::new();
+    let server = Server::of(&host);
+    server.serves(&json!({"mark": "a", "every": 100}));
+    host.load(remote(&json!({"refresh_delay": "1s"}))).unwrap();
+    host.run_for(LOOK);
+    let mut stream = host.stream(Request::get("/sleep"));
+    stream.send_request();
+
+    server.serves(&json!({"mark": "b", "every": 50}));
+    host.run_for(Duration::from_millis(1_500));
+    assert_eq!(mark(&host), "b");
+    let (a, b) = (
+        host.counter("waiting.ticked.a"),
+        host.counter("waiting.ticked.b"),
+    );
+    let (worked_a, worked_b) = (
+        host.counter("waiting.worked.a"),
+        host.counter("waiting.worked.b"),
+    );
+    host.run_for(Duration::from_millis(400));
+    // Ticks are the new one's; what the old one does in the background may be waited for.
+    assert_eq!(host.counter("waiting.ticked.a"), a);
+    assert!((7..=9).contains(&(host.counter("waiting.ticked.b") - b)));
+    assert!(host.counter("waiting.worked.a") > worked_a);
+    assert!(host.counter("waiting.worked.b") > worked_b);
+
+    host.run_for(Duration::from_secs(1));
+    assert!(stream.reached_upstream());
+    stream.send_response(Response::ok());
+    let exchange = stream.end();
+    assert_eq!(exchange.upstream().header("x-mark"), Some("a"));
+    assert_eq!(exchange.response().header("x-mark"), Some("a"));
+    host.run_for(LOOK);
+    let worked = host.counter("waiting.worked.a");
+    host.run_for(Duration::from_secs(1));
+    assert_eq!(host.counter("waiting.worked.a"), worked);
+
+    // However often it changes, nothing stays.
+    let waiting = host.waiting();
+    for round in 0..20 {
+        server.serves(&marked(["c", "d"][round % 2]));
+        host.run_for(Duration::from_secs(1) + LOOK);
+    }
+    assert!(
+        host.waiting() <= waiting,
+        "{waiting}, then {}",
+        host.waiting()
+    );
+    host.unload(host.root());
+    assert_eq!(host.waiting(), 0);
+}
+
+#[test]
+fn what_stands_in_envoys_configuration_is_checked_as_a_whole() {
+    let refused = |configuration: &Value| {
+        let refused = Host::<Plain>::configure(configuration.clone()).unwrap_err();
+        refused.lines.join("\n")
+    };
+    let lines = refused(&remote(
+        &json!({"initial": {"mark": 1}, "refresh_delay": "1ms"}),
+    ));
+    assert!(
+        lines.contains("remote_config.initial.mark: expected a string"),
+        "{lines}"
+    );
+    assert!(lines.contains("remote_config.refresh_delay: "), "{lines}");
+    let lines = refused(&remote(&json!({"initial": {"mark": "forbidden"}})));
+    assert!(
+        lines.contains("remote_config.initial: mark: may not be that"),
+        "{lines}"
+    );
+    let lines = refused(&json!({"remote_config": {"initials": {}}, "mark": "a"}));
+    assert!(
+        lines.contains("remote_config.http_uri: missing field"),
+        "{lines}"
+    );
+    assert!(lines.contains("did you mean `initial`?"), "{lines}");
+    assert!(
+        lines.contains("mark: the configuration is fetched"),
+        "{lines}"
+    );
+    assert!(refused(&json!({"remote_config": []})).contains("remote_config: expected an object"));
+    // A filter that does not say that it may be: its options are all there are.
+    assert!(refused(&json!({"remote_configs": {}})).contains("remote_configs: unknown field"));
+}
