@@ -7,11 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::target::{envoy_config_dir, module_dir};
+use crate::wait::DEADLINE;
 
 /// What the module of a Wasm filter is called in every shipped file.
 const MODULE_FOLDER: &str = "/etc/envoy/filters/";
@@ -49,6 +51,8 @@ pub(crate) struct RunOptions {
     pub(crate) log_level: String,
     pub(crate) component_log_level: String,
     pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) ready_within: Duration,
+    pub(crate) shared: bool,
 }
 
 impl Default for RunOptions {
@@ -58,6 +62,8 @@ impl Default for RunOptions {
             log_level: "warning".to_owned(),
             component_log_level: "wasm:info".to_owned(),
             environment: BTreeMap::new(),
+            ready_within: DEADLINE,
+            shared: false,
         }
     }
 }
@@ -419,12 +425,33 @@ impl Config {
         self
     }
 
+    /// How long Envoy may take until it is ready; [`DEADLINE`] unless set. It compiles the modules first.
+    #[must_use]
+    pub fn ready_within(mut self, time: Duration) -> Self {
+        self.run.ready_within = time;
+        self
+    }
+
     /// Envoy's log level (`warning` unless set), and the components' own
     /// (`wasm:info` unless set; comma-separated).
     #[must_use]
     pub fn log_level(mut self, level: &str, components: &str) -> Self {
         level.clone_into(&mut self.run.log_level);
         components.clone_into(&mut self.run.component_log_level);
+        self
+    }
+
+    /// Lets it run in an Envoy that other tests of the same program use too, which compiles a module
+    /// once for all of them: a start of its own takes a second or two.
+    ///
+    /// Its listeners, its clusters and its modules' VMs are its own, and so log lines of its modules and shared
+    /// data. What is counted is the Envoy's as a whole: a test that looks at counters has names for
+    /// them that no other has, or does without this, as does one that measures, ends Envoy, needs clusters to
+    /// be called as they are, or wants to be refused. Envoys are shared by those that have the same workers,
+    /// log levels, environment and everything else of the bootstrap.
+    #[must_use]
+    pub fn shared(mut self) -> Self {
+        self.run.shared = true;
         self
     }
 

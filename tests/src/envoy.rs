@@ -1,12 +1,18 @@
 //! A running Envoy.
 
+mod shared;
+
+use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
+use serde_json::Value;
 
 use crate::admin::Admin;
 use crate::binary::envoy_binary;
@@ -18,15 +24,32 @@ use crate::run_folder::RunFolder;
 use crate::target::target_dir;
 use crate::wait::{DEADLINE, wait_for};
 
-/// An Envoy process that takes requests. Dropping it stops it for certain.
+/// An Envoy process that takes requests, or a test's part of one ([`Config::shared`]). Dropping it stops it
+/// for certain, unless others have parts of it.
 #[derive(Debug)]
 pub struct Envoy {
-    // Before the folder: the process ends before its files go.
-    process: Process,
+    running: Arc<Running>,
     listeners: Vec<(String, SocketAddr)>,
+    /// None where the whole process is one test's.
+    part: Option<Part>,
+}
+
+/// An Envoy process.
+#[derive(Debug)]
+struct Running {
+    // Before the folder: the process ends before its files go.
+    process: Mutex<Process>,
     admin: Admin,
     log: PathBuf,
     folder: RunFolder,
+}
+
+/// What is a test's own in an Envoy that others use too.
+#[derive(Debug)]
+struct Part {
+    vm_ids: BTreeSet<String>,
+    /// How long the log was before.
+    log_from: u64,
 }
 
 /// Why there is no Envoy.
@@ -44,8 +67,10 @@ pub enum StartError {
         log: String,
     },
     /// Envoy runs, but takes no requests.
-    #[error("Envoy was not ready within {DEADLINE:?}; its log:\n{log}")]
+    #[error("Envoy was not ready within {time:?}; its log:\n{log}")]
     NotReady {
+        /// How long it had.
+        time: Duration,
         /// Everything that it logged.
         log: String,
     },
@@ -64,7 +89,7 @@ impl StartError {
     pub fn log(&self) -> &str {
         match self {
             Self::Setup(_) => "",
-            Self::Refused { log, .. } | Self::NotReady { log } => log,
+            Self::Refused { log, .. } | Self::NotReady { log, .. } => log,
         }
     }
 
@@ -87,32 +112,14 @@ pub struct EnvoyThread {
 impl Envoy {
     /// Starts Envoy and waits until it takes requests.
     pub fn start(config: &Config) -> Result<Self, StartError> {
-        let run = Run::prepare(config)?;
-        let admin_file = run.folder.path().join("admin.txt");
-        let mut command = run.command(config)?;
-        command.arg("--admin-address-path").arg(&admin_file);
-        let mut process = Process::start(command).context("cannot start the process")?;
-        let start = Instant::now();
-        let admin = loop {
-            if let Some(status) = process.ended().context("cannot watch the process")? {
-                let log = run.log();
-                return Err(StartError::Refused { status, log });
-            }
-            if let Some(admin) = ready_admin(&admin_file) {
-                break admin;
-            }
-            if start.elapsed() > DEADLINE {
-                let log = run.log();
-                return Err(StartError::NotReady { log });
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        };
+        if config.run.shared {
+            return Ok(shared::start(config)?);
+        }
+        let running = Running::start(Run::prepare(config)?, config)?;
         Ok(Self {
-            process,
-            listeners: admin.listeners()?,
-            admin,
-            log: run.log,
-            folder: run.folder,
+            listeners: running.admin.listeners()?,
+            running: Arc::new(running),
+            part: None,
         })
     }
 
@@ -132,7 +139,10 @@ impl Envoy {
         match status {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => Err(StartError::Refused { status, log }),
-            Err(_) => Err(StartError::NotReady { log }),
+            Err(_) => Err(StartError::NotReady {
+                time: DEADLINE,
+                log,
+            }),
         }
     }
 
@@ -163,17 +173,17 @@ impl Envoy {
 
     /// The admin interface.
     pub fn admin(&self) -> &Admin {
-        &self.admin
+        &self.running.admin
     }
 
     /// The process's number.
     pub fn pid(&self) -> u32 {
-        self.process.id()
+        self.running.process().id()
     }
 
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
-        matches!(self.process.ended(), Ok(None))
+        matches!(self.running.process().ended(), Ok(None))
     }
 
     /// The threads of the process, from `/proc` (Linux alone has it).
@@ -203,25 +213,26 @@ impl Envoy {
         Ok(threads)
     }
 
-    /// Everything that it has logged so far.
+    /// Everything that it has logged so far; of an Envoy that others use too, since this part of it is there.
     pub fn log(&self) -> String {
-        read_log(&self.log)
+        let from = self.part.as_ref().map_or(0, |part| part.log_from);
+        read_from(&self.running.log, from)
     }
 
     /// What the configuration's access log has written to standard output so far; Envoy
     /// writes it in batches.
     pub fn access_log(&self) -> String {
-        read_log(&self.folder.path().join(ACCESS_LOG_FILE))
+        read_log(&self.running.folder.path().join(ACCESS_LOG_FILE))
     }
 
     /// The file that it logs to.
     pub fn log_file(&self) -> &Path {
-        &self.log
+        &self.running.log
     }
 
     /// The configuration that it was started with.
     pub fn config_file(&self) -> PathBuf {
-        self.folder.path().join(CONFIG_FILE)
+        self.running.folder.path().join(CONFIG_FILE)
     }
 
     /// The end of its log, so many lines.
@@ -229,9 +240,13 @@ impl Envoy {
         tail(&self.log(), lines)
     }
 
-    /// The log entry by entry.
+    /// The log entry by entry, without what modules have logged in VMs of others.
     pub fn log_entries(&self) -> Vec<LogEntry> {
-        parse_log(&self.log())
+        let mut entries = parse_log(&self.log());
+        if let Some(part) = &self.part {
+            entries.retain(|entry| part.has(entry));
+        }
+        entries
     }
 
     /// What the Wasm modules have logged, at any level, without Envoy's prefix.
@@ -252,6 +267,49 @@ impl Envoy {
     }
 }
 
+impl Part {
+    fn has(&self, entry: &LogEntry) -> bool {
+        let mut own = self.vm_ids.iter();
+        entry.from_module().is_none() || own.any(|vm_id| entry.from_vm(vm_id).is_some())
+    }
+}
+
+impl Running {
+    /// Starts the process and waits until it is ready.
+    fn start(run: Run, config: &Config) -> Result<Self, StartError> {
+        let admin_file = run.folder.path().join("admin.txt");
+        let mut command = run.command(config)?;
+        command.arg("--admin-address-path").arg(&admin_file);
+        let mut process = Process::start(command).context("cannot start the process")?;
+        let start = Instant::now();
+        let admin = loop {
+            if let Some(status) = process.ended().context("cannot watch the process")? {
+                let log = run.log();
+                return Err(StartError::Refused { status, log });
+            }
+            if let Some(admin) = ready_admin(&admin_file) {
+                break admin;
+            }
+            let time = config.run.ready_within;
+            if start.elapsed() > time {
+                let log = run.log();
+                return Err(StartError::NotReady { time, log });
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        Ok(Self {
+            process: Mutex::new(process),
+            admin,
+            log: run.log,
+            folder: run.folder,
+        })
+    }
+
+    fn process(&self) -> MutexGuard<'_, Process> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 const CONFIG_FILE: &str = "envoy.json";
 const ACCESS_LOG_FILE: &str = "access.log";
 
@@ -263,11 +321,22 @@ struct Run {
 
 impl Run {
     fn prepare(config: &Config) -> Result<Self> {
-        let text = serde_json::to_string_pretty(&config.to_value()?)?;
+        let bootstrap = config.to_value()?;
+        let run = Self::create()?;
+        run.write(&bootstrap)?;
+        Ok(run)
+    }
+
+    fn create() -> Result<Self> {
         let folder = RunFolder::create(&target_dir()?.join("legation-tests"))?;
-        fs::write(folder.path().join(CONFIG_FILE), text)?;
         let log = folder.path().join("envoy.log");
         Ok(Self { folder, log })
+    }
+
+    fn write(&self, bootstrap: &Value) -> Result<()> {
+        let text = serde_json::to_string_pretty(bootstrap)?;
+        fs::write(self.folder.path().join(CONFIG_FILE), text)?;
+        Ok(())
     }
 
     fn command(&self, config: &Config) -> Result<Command> {
@@ -309,7 +378,16 @@ fn ready_admin(file: &Path) -> Option<Admin> {
 }
 
 fn read_log(path: &Path) -> String {
-    let bytes = fs::read(path).unwrap_or_default();
+    read_from(path, 0)
+}
+
+fn read_from(path: &Path, from: u64) -> String {
+    let mut bytes = Vec::new();
+    if let Ok(mut file) = File::open(path)
+        && file.seek(SeekFrom::Start(from)).is_ok()
+    {
+        file.read_to_end(&mut bytes).ok();
+    }
     String::from_utf8_lossy(&bytes).into_owned()
 }
 

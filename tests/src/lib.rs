@@ -39,7 +39,8 @@
 //!
 //! When an assertion fails, the [`Stage`] prints the requests, what came back, what the upstream
 //! saw and the end of Envoy's log. Each stage has an Envoy of its own, which starts in a tenth of
-//! a second, so tests run in parallel and never meet; where many share one,
+//! a second, and a second or two more for a module to be compiled. [`Config::shared`] spares that: such
+//! stages have parts of one Envoy, in which they do not meet. Where many tests share a whole stage,
 //! [`Stage::report_on_panic`] and [`Request::id`] keep them apart.
 //!
 //! # A configuration that is refused
@@ -78,7 +79,9 @@
 //! - [`oidc`]: a provider of sign-ins that does what it is told, also what no real one would.
 //! - [`visitor`]: a client that has cookies and follows redirects, as browsers do.
 //! - [`csp_evaluator`]: what Google's CSP Evaluator says of a policy.
+//! - [`crds`]: what a Kubernetes API server would say of an object.
 //! - [`limitador`]: a real rate limit service, and a real Redis behind it.
+//! - [`prometheus`]: the real Prometheus, which scrapes the real Envoy.
 //! - [`browser`]: a real browser, for what only that decides: policies, cookies, a sign-in.
 //! - [`module`]: the modules that `cargo xtask build` makes. Tests do not build them; without them
 //!   they fail and say so.
@@ -93,6 +96,7 @@ pub mod browser;
 mod check;
 mod client;
 mod config;
+pub mod crds;
 pub mod csp_evaluator;
 mod differences;
 mod envoy;
@@ -100,11 +104,13 @@ mod headers;
 pub mod idp;
 pub mod jwt;
 pub mod limitador;
+pub mod load;
 mod log;
 mod message;
 mod npm;
 pub mod oidc;
 mod process;
+pub mod prometheus;
 mod raw;
 mod run_folder;
 mod runtime;
@@ -124,6 +130,7 @@ pub use config::{Config, SECRET, read_yaml, wasm_filter};
 pub use differences::check_differences;
 pub use envoy::{Envoy, EnvoyThread, StartError};
 pub use headers::Headers;
+pub use load::Load;
 pub use log::{LogEntry, parse_log};
 pub use message::{ID_HEADER, Received, Request, Response};
 pub use raw::RawConnection;

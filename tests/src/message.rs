@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde_json::{Map, Value, json};
+
 use crate::body::{Body, Step};
 use crate::headers::{self, Headers};
 
@@ -193,6 +195,28 @@ impl Received {
         // The order among different names means nothing, that of equal ones stays.
         lines.sort_by(|a, b| a.split(':').next().cmp(&b.split(':').next()));
         format!("{} {}\n{}", self.method, self.path, lines.concat())
+    }
+
+    /// The request as JSON; a header that comes more than once is a list.
+    pub fn to_json(&self) -> Value {
+        let mut headers = Map::new();
+        for (name, value) in self.headers.iter() {
+            let value = Value::from(String::from_utf8_lossy(value));
+            match headers.get_mut(name) {
+                None => {
+                    headers.insert(name.to_owned(), value);
+                }
+                Some(Value::Array(values)) => values.push(value),
+                Some(first) => *first = json!([first.take(), value]),
+            }
+        }
+        json!({
+            "method": self.method,
+            "path": self.path,
+            "host": self.authority,
+            "headers": headers,
+            "body": self.text(),
+        })
     }
 
     /// The message of a gRPC call; `None` where the body is not just one of them.

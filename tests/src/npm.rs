@@ -3,12 +3,15 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use crate::jwt::base64url;
@@ -53,6 +56,30 @@ impl Package {
         let install = || self.install().map_err(|error| format!("{error:#}"));
         let found = self.found.get_or_init(install);
         found.clone().map_err(|error| anyhow!(error))
+    }
+
+    /// Runs the script, which reads a question from its input and writes an answer, both as JSON.
+    pub(crate) fn ask<T: DeserializeOwned>(&self, question: &impl Serialize) -> Result<T> {
+        let installed = self.installed()?;
+        let mut child = Command::new(&installed.node)
+            .arg(&installed.script)
+            // What the machine has set for other programs of Node.js is none of its.
+            .env_remove("NODE_OPTIONS")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot run {}", installed.node.display()))?;
+        let mut stdin = child.stdin.take().context("it has no input")?;
+        stdin.write_all(&serde_json::to_vec(question)?)?;
+        drop(stdin);
+        let mut said = Vec::new();
+        let mut stdout = child.stdout.take().context("it has no output")?;
+        stdout.read_to_end(&mut said)?;
+        let status = child.wait()?;
+        if !status.success() {
+            bail!("{} ended with {status}", self.what);
+        }
+        serde_json::from_slice(&said).with_context(|| format!("what {} said", self.what))
     }
 
     fn install(&self) -> Result<Installed> {

@@ -211,6 +211,13 @@ impl Reply {
             .body(value.to_string())
     }
 
+    /// 200, and the request that arrived as JSON: what `cargo xtask run` has for an upstream.
+    pub fn showing(received: &Received) -> Self {
+        Self::ok()
+            .header("content-type", "application/json")
+            .body(format!("{:#}\n", received.to_json()))
+    }
+
     /// The answer of a gRPC method: one message, and the status 0.
     pub fn grpc(message: &[u8]) -> Self {
         Self::grpc_status(0, "").body(grpc_frame(message))

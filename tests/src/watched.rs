@@ -1,7 +1,7 @@
 //! A filter whose configuration changes while Envoy runs.
 
-use std::cell::Cell;
 use std::fs;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use crate::{Config, module, wasm_filter};
 pub struct WatchedFilter {
     filter: String,
     folder: tempfile::TempDir,
-    version: Cell<u32>,
+    version: AtomicU32,
 }
 
 impl WatchedFilter {
@@ -21,7 +21,7 @@ impl WatchedFilter {
         let watched = Self {
             filter: filter.to_owned(),
             folder: tempfile::tempdir()?,
-            version: Cell::new(0),
+            version: AtomicU32::new(0),
         };
         watched.write(configuration)?;
         Ok(watched)
@@ -49,9 +49,9 @@ impl WatchedFilter {
         let mut filter = wasm_filter(&self.filter, configuration.clone());
         let code = "/typed_config/config/vm_config/code/local/filename";
         *filter.pointer_mut(code).context("the module's place")? = json!(module(&self.filter)?);
-        self.version.set(self.version.get() + 1);
+        let version = self.version.fetch_add(1, Ordering::Relaxed);
         let update = json!({
-            "version_info": self.version.get().to_string(),
+            "version_info": version.to_string(),
             "resources": [{
                 "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
                 "name": self.filter,

@@ -132,6 +132,50 @@ fn chains_run_side_by_side_in_one_envoy() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn those_that_share_an_envoy_have_their_own_listeners_clusters_and_logs() -> Result<()> {
+    let (_folder, config) = stub("{ \"one\":  1 }")?;
+    let one = Stage::start(&config.shared())?;
+    let (_folder, config) = stub(r#"{"cluster": "upstream", "cluster_name": "else"}"#)?;
+    let two = Stage::start(&config.concurrency(1).shared())?;
+
+    assert_eq!(one.envoy().pid(), two.envoy().pid());
+    for stage in [&one, &two] {
+        assert_eq!(stage.exchange(Request::get("/"))?.response.status, 200);
+        assert_eq!(stage.upstream().count(), 1);
+    }
+    // What has none of the clusters in it comes byte for byte.
+    let log = one.envoy().module_log();
+    assert!(log.iter().any(|line| line == "{ \"one\":  1 }"), "{log:?}");
+    let log = two.envoy().module_log();
+    assert!(!log.iter().any(|line| line.contains("one")), "{log:?}");
+    let own = r#"{"cluster":"upstream.2","cluster_name":"else"}"#;
+    assert!(log.iter().any(|line| line == own), "{log:?}");
+
+    // Others have another Envoy.
+    let (_folder, config) = stub("")?;
+    let other = Stage::start(&config.concurrency(2).shared())?;
+    assert_ne!(one.envoy().pid(), other.envoy().pid());
+
+    // What is refused is told, and harms none of them.
+    let (_folder, config) = stub("!")?;
+    let refused = Stage::start(&config.shared())
+        .expect_err("refused")
+        .to_string();
+    assert!(
+        refused.contains("does not take this configuration"),
+        "{refused}"
+    );
+    assert!(refused.contains(&expected_errors()[0]), "{refused}");
+    let (_folder, config) = stub("")?;
+    let next = Stage::start(&config.shared())?;
+    assert_eq!(next.envoy().pid(), one.envoy().pid());
+    for stage in [&one, &two, &next] {
+        assert_eq!(stage.send(Request::get("/"))?.status, 200);
+    }
+    Ok(())
+}
+
 fn expected_errors() -> Vec<String> {
     vec![
         "rules[0].when.pth: unknown field; did you mean `path`?".to_owned(),

@@ -5,6 +5,7 @@ mod ends;
 mod errors;
 mod grpc;
 mod load;
+mod trace;
 mod waiting;
 
 use std::net::{SocketAddr, TcpListener};
