@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 use legation::config::{
-    Bounded, BoundedDuration, ConfigErrors, Given, Mode, NonEmpty, OneOrMany, StatPrefix, Text,
+    Bounded, BoundedDuration, ConfigErrors, Given, Mode, NonEmpty, OneOrMany, Schema, StatPrefix,
+    Text,
 };
 use legation::format::Format;
 use legation::matcher::Matcher;
@@ -53,7 +54,8 @@ const SESSION_CACHE: i64 = 1_000;
     clippy::struct_excessive_bools,
     reason = "each is a switch of its own, as in Envoy"
 )]
-#[derive(Debug)]
+#[derive(Debug, Schema)]
+#[schema(as = Written)]
 pub struct Config {
     /// Who signs browsers in, and who we are to it.
     pub provider: ProviderConfig,
@@ -113,24 +115,28 @@ pub struct Config {
 }
 
 /// `forward_id_token`
-#[derive(Debug, Deserr)]
+#[derive(Debug, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 struct ForwardIdToken {
+    /// The header; in `authorization` it stands behind `Bearer `.
     header: TrustedHeader,
 }
 
 /// `back_channel_logout`
-#[derive(Debug, Deserr)]
+#[derive(Debug, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 struct BackChannelLogout {
+    /// The path that takes the provider's logout tokens: `/backchannel-logout` unless
+    /// given.
     #[deserr(default)]
     path: Given<OwnPath>,
 }
 
 /// `session_cache`
-#[derive(Debug, Default, Deserr)]
+#[derive(Debug, Default, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 struct SessionCache {
+    /// How many sessions each worker remembers: 1000 unless given; 0 turns it off.
     #[deserr(default)]
     size: Given<Bounded<0, 100_000>>,
 }
@@ -140,8 +146,9 @@ struct SessionCache {
     clippy::struct_excessive_bools,
     reason = "each is a switch of its own, as in Envoy"
 )]
-#[derive(Debug, Deserr)]
+#[derive(Debug, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
+#[schema(readme = ["The provider", "Who we are", "Places", "Which requests", "Who may come in", "What upstreams get", "How long it lasts"])]
 struct Written {
     #[deserr(default)]
     issuer: Given<Text>,

@@ -8,7 +8,8 @@ use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use deserr::Deserr;
-use legation::config::ConfigErrors;
+use legation::config::{ConfigErrors, Schema};
+use legation::headers::cookies;
 use smallvec::SmallVec;
 
 /// The longest `set-cookie` line, in bytes.
@@ -26,7 +27,7 @@ pub(crate) const MARK: usize = 8;
 
 /// With which requests that other sites cause a browser sends a cookie (RFC 6265bis,
 /// section 4.1.2.7).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserr)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserr, Schema)]
 #[deserr(error = ConfigErrors)]
 #[allow(unreachable_pub, reason = "users write it")]
 pub enum SameSite {
@@ -143,7 +144,7 @@ impl<'a> CookieJar<'a> {
                 break;
             };
             left = rest;
-            for pair in pairs(header).filter_map(cookie) {
+            for pair in cookies(header) {
                 if jar.pairs.len() == MOST_COOKIES {
                     jar.is_over = true;
                     return jar;
@@ -299,26 +300,6 @@ impl OurCookies {
             is_mark(mark) && (rest.is_empty() || chunk_number(rest).is_some())
         })
     }
-
-    /// A `cookie` header without our cookies, or `None` where it has none of them. An
-    /// empty one is no header any more.
-    pub(crate) fn without_ours(&self, header: &[u8]) -> Option<Vec<u8>> {
-        let ours = |pair: &[u8]| cookie(pair).is_some_and(|(name, _)| self.contain(name));
-        if !pairs(header).any(ours) {
-            return None;
-        }
-        let mut out = Vec::with_capacity(header.len());
-        for pair in pairs(header).filter(|pair| !ours(pair)) {
-            let pair = pair.trim_ascii();
-            if !pair.is_empty() {
-                if !out.is_empty() {
-                    out.extend_from_slice(b"; ");
-                }
-                out.extend_from_slice(pair);
-            }
-        }
-        Some(out)
-    }
 }
 
 /// The highest number that is read as a chunk's, and so deleted.
@@ -361,20 +342,6 @@ fn chunk_number(rest: &[u8]) -> Option<usize> {
         }
         _ => None,
     }
-}
-
-/// What stands between the semicolons.
-fn pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
-    header.split(|byte| *byte == b';')
-}
-
-/// The name and the value of a cookie. Quotes are part of the value (RFC 6265bis,
-/// section 5.6), which is none of ours then.
-fn cookie(pair: &[u8]) -> Option<(&[u8], &[u8])> {
-    let at = pair.iter().position(|byte| *byte == b'=')?;
-    let (name, value) = pair.split_at_checked(at)?;
-    let value = value.strip_prefix(b"=")?;
-    Some((name.trim_ascii(), value.trim_ascii()))
 }
 
 #[cfg(test)]

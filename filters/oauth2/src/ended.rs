@@ -1,10 +1,11 @@
 //! Sessions that the provider has ended, by back-channel logout.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use legation::Result;
 use legation::shared::{Geometry, SharedError, SharedMap};
 
+use crate::grant::seconds;
 use crate::oidc::LogoutToken;
 use crate::session::Session;
 
@@ -87,13 +88,9 @@ impl UsedStates {
 
     /// Whether it is the first time, which it is only once.
     pub(crate) fn first_use(&self, state: &[u8], now: SystemTime) -> Result<bool> {
-        let seconds = now
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or(Duration::ZERO)
-            .as_secs();
         let updated = self.0.update(state, now, |known| match known {
             Some(_) => None,
-            None => Some(seconds),
+            None => Some(seconds(now)),
         });
         match updated {
             Ok(updated) => Ok(updated.value.is_some()),

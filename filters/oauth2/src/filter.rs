@@ -96,6 +96,7 @@ pub struct Stream {
 #[legation::filter]
 impl HttpFilter for OAuth2 {
     const NAME: &'static str = "oauth2";
+    const REMOTE_CONFIG: bool = true;
     type Config = Config;
     type Stream = Stream;
 
@@ -505,29 +506,8 @@ impl OAuth2 {
 
     /// Takes our cookies out of what goes to the upstream.
     fn take_out_cookies(&self, request: &mut RequestHeaders) -> Result<()> {
-        let headers = request.headers().get_all(COOKIE.as_str())?;
-        let mut is_ours = false;
-        let left: Vec<_> = headers
-            .map(|header| match self.our_cookies.without_ours(header) {
-                Some(left) => {
-                    is_ours = true;
-                    left
-                }
-                None => header.to_vec(),
-            })
-            .collect();
-        if !is_ours {
-            return Ok(());
-        }
-        let left: Vec<_> = left.iter().filter(|header| !header.is_empty()).collect();
-        if let [only] = left.as_slice() {
-            return request.headers().set(&COOKIE, only);
-        }
-        request.headers().remove(&COOKIE)?;
-        for header in left {
-            request.headers().append(&COOKIE, header)?;
-        }
-        Ok(())
+        let headers = request.headers();
+        headers.remove_cookies(|name| self.our_cookies.contain(name))
     }
 }
 

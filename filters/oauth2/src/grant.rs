@@ -7,7 +7,6 @@ use legation::clock;
 use legation_jose::Claims;
 use serde_json::{Map, Value};
 
-use crate::access::Denied;
 use crate::flow::Flow;
 use crate::oidc::{Client, ClientError, Expected, IdTokenError, Tokens};
 use crate::outputs::Outputs;
@@ -57,8 +56,6 @@ pub(crate) enum Failure {
     IdToken(IdTokenError),
     /// It gave no ID token where it has to, or none that tells a subject.
     NoIdentity,
-    /// Who it is may not come in.
-    Denied(Denied),
     /// What was to be renewed is over.
     Ended,
     /// The host failed.
@@ -72,7 +69,6 @@ impl Failure {
             Self::Client(error) => error.reason(),
             Self::IdToken(error) => error.reason(),
             Self::NoIdentity => "no_identity",
-            Self::Denied(denied) => denied.reason(),
             Self::Ended => "ended",
             Self::Host(_) => "host",
         }
@@ -94,12 +90,6 @@ impl From<IdTokenError> for Failure {
 impl From<legation::Error> for Failure {
     fn from(error: legation::Error) -> Self {
         Self::Host(error)
-    }
-}
-
-impl From<Denied> for Failure {
-    fn from(denied: Denied) -> Self {
-        Self::Denied(denied)
     }
 }
 
@@ -177,11 +167,7 @@ impl Grants {
         };
         let identity = match &claims {
             Some(claims) => Identity::of(Some(claims)),
-            None => Identity {
-                subject: Some(before.subject.clone()),
-                claims: before.claims.clone(),
-                ..Identity::default()
-            },
+            None => Identity::before(before),
         };
         let identity = inner.complete(identity, &tokens).await?;
         let session = inner.session(&tokens, identity, Some(before))?;
@@ -203,6 +189,8 @@ struct Identity {
     session_id: Option<Box<str>>,
     issued_at: Option<u64>,
     claims: Map<String, Value>,
+    /// Those that `UserInfo` told.
+    told: Vec<Box<str>>,
 }
 
 impl Identity {
@@ -216,6 +204,31 @@ impl Identity {
             session_id: sid.map(Into::into),
             issued_at: claims.issued_at().map(seconds),
             claims: claims.as_map().clone(),
+            told: Vec::new(),
+        }
+    }
+
+    /// What the ID tokens of a session have shown: what `UserInfo` told is asked again.
+    fn before(session: &Session) -> Self {
+        let mut claims = session.claims.clone();
+        claims.retain(|name, _| !session.told.iter().any(|told| **told == **name));
+        Self {
+            subject: Some(session.subject.clone()),
+            claims,
+            ..Self::default()
+        }
+    }
+
+    /// Adds what `UserInfo` says. What was signed does not give way to what was not.
+    fn add(&mut self, said: Map<String, Value>) {
+        if self.subject.is_none() {
+            self.subject = said.get("sub").and_then(Value::as_str).map(Into::into);
+        }
+        for (name, value) in said {
+            if !self.claims.contains_key(&name) {
+                self.told.push(name.as_str().into());
+                self.claims.insert(name, value);
+            }
         }
     }
 }
@@ -230,13 +243,7 @@ impl Inner {
             .client
             .userinfo(&tokens.access_token, identity.subject.as_deref())
             .await?;
-        if identity.subject.is_none() {
-            identity.subject = said.get("sub").and_then(Value::as_str).map(Into::into);
-        }
-        for (name, value) in said {
-            // What was signed is not overwritten by what was not.
-            identity.claims.entry(name).or_insert(value);
-        }
+        identity.add(said);
         Ok(identity)
     }
 
@@ -276,6 +283,8 @@ impl Inner {
         let bound = (self.lifetimes.session)
             .map(|lifetime| signed_in_at.saturating_add(lifetime.as_secs()));
         let claims = self.outputs.keep(&identity.claims);
+        let mut told = identity.told;
+        told.retain(|name| claims.contains_key(&**name));
         let id_token = tokens.id_token.as_deref();
         let id_token = id_token.or(before.and_then(|before| before.id_token.as_deref()));
         let session_id = identity
@@ -292,6 +301,7 @@ impl Inner {
             refresh_expires_at,
             id_token: id_token.filter(|_| self.keeps_id_token).map(Into::into),
             claims,
+            told,
         })
     }
 }
@@ -304,4 +314,45 @@ fn now() -> legation::Result<SystemTime> {
 pub(crate) fn seconds(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH);
     since.unwrap_or(Duration::ZERO).as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    fn map(value: Value) -> Map<String, Value> {
+        serde_json::from_value(value).unwrap_or_default()
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn what_was_told_goes_for_as_long_as_it_is_told_and_what_was_signed_for_longer() {
+        let mut first = Identity {
+            claims: map(json!({"sub": "7", "tenant": "a"})),
+            ..Identity::default()
+        };
+        first.add(map(
+            json!({"sub": "7", "tenant": "b", "groups": ["admins"]}),
+        ));
+        let Identity { claims, told, .. } = first;
+        assert_eq!(
+            claims,
+            map(json!({"sub": "7", "tenant": "a", "groups": ["admins"]}))
+        );
+        assert_eq!(told, ["groups".into()]);
+
+        let session = Session {
+            claims,
+            told,
+            ..Session::default()
+        };
+        let mut renewed = Identity::before(&session);
+        renewed.add(map(json!({"sub": "7"})));
+        assert_eq!(renewed.claims, map(json!({"sub": "7", "tenant": "a"})));
+        let mut renewed = Identity::before(&session);
+        renewed.add(map(json!({"sub": "7", "groups": ["staff"]})));
+        assert_eq!(renewed.claims["groups"], json!(["staff"]));
+    }
 }

@@ -18,6 +18,8 @@ mod place;
 mod renewal;
 mod rules;
 mod seal;
+#[cfg(test)]
+mod sent;
 mod session;
 mod sign_in;
 mod sign_out;

@@ -125,7 +125,11 @@ impl Renewals {
             };
             if is_claimed {
                 let work = Rc::clone(&self.0).work(Rc::clone(session), key, claimant);
-                legation::spawn(work)?;
+                if let Err(error) = legation::spawn(work) {
+                    // Nobody works at it: nobody is to wait for it.
+                    inner.leave(key, claimant, Place::Failed, FAILURE);
+                    return Err(error);
+                }
             }
             match found.map(|entry| entry.place) {
                 Some(Place::Renewed { sealed }) => return Ok(Renewed::Sealed(sealed)),
@@ -158,6 +162,11 @@ impl Inner {
             Err(Failure::Ended) => (Place::Ended, GRACE),
             Err(_) => (Place::Failed, FAILURE),
         };
+        self.leave(key, claimant, place, lifetime);
+    }
+
+    /// Puts what came of a renewal in the place that is claimed for it.
+    fn leave(&self, key: [u8; 16], claimant: u64, place: Place, lifetime: Duration) {
         let Ok(now) = now() else {
             return;
         };

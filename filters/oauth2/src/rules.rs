@@ -1,6 +1,6 @@
 //! What is asked of a request: a session or none, and whose.
 
-use legation::matcher::{Matcher, Request, RequestView};
+use legation::matcher::{Matcher, Request, RequestView, is_cors_preflight};
 use legation_jose::claim_path::ClaimPath;
 use serde_json::{Map, Value};
 use smallvec::SmallVec;
@@ -167,17 +167,6 @@ pub(crate) fn looks_at(config: &Config) -> Vec<ClaimPath> {
     let all = rules.chain(std::iter::once(&config.demands));
     all.flat_map(|demands| Access::new(demands, &config.groups_claim).looks_at())
         .collect()
-}
-
-/// A preflight carries no credentials (Fetch, section 3.3.5).
-fn is_cors_preflight<V: RequestView + ?Sized>(view: &mut V) -> Result<bool, V::Error> {
-    if view.header(":method")? != Some(b"OPTIONS") {
-        return Ok(false);
-    }
-    let mut has = |name: &str| -> Result<bool, V::Error> {
-        Ok(view.header(name)?.is_some_and(|value| !value.is_empty()))
-    };
-    Ok(has("origin")? && has("access-control-request-method")?)
 }
 
 #[cfg(test)]

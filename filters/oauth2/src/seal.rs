@@ -50,8 +50,6 @@ pub(crate) enum Purpose {
     Flow,
     /// How often a browser was sent to sign in.
     Attempts,
-    /// What workers tell each other.
-    Shared,
 }
 
 impl Purpose {
@@ -60,7 +58,6 @@ impl Purpose {
             Self::Session => "session",
             Self::Flow => "flow",
             Self::Attempts => "attempts",
-            Self::Shared => "shared",
         }
     }
 }
@@ -101,7 +98,6 @@ struct Keys {
     session: XChaCha20Poly1305,
     flow: XChaCha20Poly1305,
     attempts: XChaCha20Poly1305,
-    shared: XChaCha20Poly1305,
 }
 
 /// What was sealed.
@@ -228,7 +224,6 @@ impl Keys {
             session: cipher(Purpose::Session)?,
             flow: cipher(Purpose::Flow)?,
             attempts: cipher(Purpose::Attempts)?,
-            shared: cipher(Purpose::Shared)?,
         })
     }
 
@@ -237,7 +232,6 @@ impl Keys {
             Purpose::Session => &self.session,
             Purpose::Flow => &self.flow,
             Purpose::Attempts => &self.attempts,
-            Purpose::Shared => &self.shared,
         }
     }
 }

@@ -45,6 +45,8 @@ pub(crate) struct Session {
     pub(crate) id_token: Option<Box<str>>,
     /// What is kept of the claims.
     pub(crate) claims: Map<String, Value>,
+    /// Those among them that `UserInfo` told, and no ID token: they go for as long as it does.
+    pub(crate) told: Vec<Box<str>>,
 }
 
 impl Session {
@@ -67,6 +69,12 @@ impl Session {
         } else {
             // Maps with names of text are always written.
             plain.bytes(&serde_json::to_vec(&self.claims).unwrap_or_default());
+        }
+        if !self.told.is_empty() {
+            plain.number(u64::try_from(self.told.len()).unwrap_or(u64::MAX));
+        }
+        for name in &self.told {
+            plain.text(name);
         }
         let plain = plain.into_bytes();
         match deflate(&plain) {
@@ -111,6 +119,13 @@ impl Session {
         let claims = reader.bytes()?;
         if !claims.is_empty() {
             session.claims = serde_json::from_slice(claims).ok()?;
+        }
+        if !reader.is_at_end() {
+            // None is not written: a session is written in one way.
+            let count = reader.number().filter(|count| *count > 0)?;
+            for _ in 0..count {
+                session.told.push(reader.text()?.into());
+            }
         }
         reader.is_at_end().then_some(session)
     }

@@ -261,7 +261,6 @@ fn trouble_of(error: &ClientError) -> Trouble {
 fn trouble_of_failure(failure: &Failure) -> Trouble {
     match failure {
         Failure::Client(error) => trouble_of(error),
-        Failure::Denied(_) => Trouble::Forbidden,
         Failure::IdToken(error) if error.is_unavailable() => Trouble::ProviderUnavailable,
         Failure::IdToken(_) | Failure::NoIdentity | Failure::Ended | Failure::Host(_) => {
             Trouble::TokenInvalid

@@ -47,6 +47,26 @@ pub(crate) fn sites() -> Vec<Described> {
         ),
         renewed("bounded", json!({"session_lifetime": "5s"})),
         renewed("down", json!({"retry_policy": {"num_retries": 0}})),
+        site(
+            "renew-told",
+            json!({
+                "refresh_before_expiry": "1s",
+                "forward_bearer_token": true,
+                "issuer": null,
+                "openid_configuration": null,
+                "authorization_endpoint": "{issuer}/authorize",
+                "token_endpoint": {"uri": "{issuer}/token", "cluster": "renew-told"},
+                "userinfo_endpoint": {"uri": "{issuer}/userinfo", "cluster": "renew-told"},
+                "auth_scopes": ["read:user"],
+                "claim_to_headers": [{"header_name": "x-groups", "claim_name": "groups"}],
+            }),
+        )
+        .told(|provider| {
+            provider.change(|it| {
+                it.expires_in = Some(3);
+                it.claims.insert("groups".to_owned(), json!(["admins"]));
+            });
+        }),
     ]
 }
 
@@ -270,6 +290,26 @@ fn is_bounded(gateway: &Gateway) -> Result<()> {
     assert_sent_to_sign_in(&step, &site.provider)?;
     assert!(site.refreshes() >= 1);
     Ok(())
+}
+
+/// Where no ID token says it, a group goes for as long as the provider tells it.
+#[test]
+fn who_leaves_a_group_is_out_of_it_when_the_session_is_renewed() -> Result<()> {
+    let gateway = shared()?;
+    let site = gateway.site("renew-told");
+    let mut visitor = site.signed_in()?;
+    let groups = |step: &Step| -> Result<Option<String>> {
+        Ok(gateway.arrived(step)?.headers.text("x-groups"))
+    };
+    assert_eq!(groups(&visitor.go(at("/"))?)?.as_deref(), Some("admins"));
+
+    site.provider.change(|it| {
+        it.claims.remove("groups");
+    });
+    until_renewed(&gateway, site, &mut visitor)?;
+
+    assert_eq!(groups(&visitor.go(at("/"))?)?, None);
+    gateway.assert_well()
 }
 
 #[test]

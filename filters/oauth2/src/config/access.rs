@@ -1,7 +1,7 @@
 //! Who may come in.
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{ConfigErrors, NonEmpty, Problem, Text, string};
+use legation::config::{ConfigErrors, NonEmpty, Problem, Schema, Text, string};
 use legation::matcher::Matcher;
 use legation_jose::claim_path::ClaimPath;
 use legation_jose::claims_rules::RequiredClaim;
@@ -9,7 +9,8 @@ use legation_jose::claims_rules::RequiredClaim;
 use super::place::is_domain;
 
 /// A rule: which requests, and what is demanded of who makes them.
-#[derive(Debug)]
+#[derive(Debug, Schema)]
+#[schema(as = Written)]
 pub struct Rule {
     /// Which requests it is for: all, unless given.
     pub matcher: Matcher,
@@ -50,8 +51,9 @@ impl Demands {
     }
 }
 
-#[derive(Deserr)]
+#[derive(Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
+#[schema(readme = "A rule")]
 struct Written {
     #[deserr(default, rename = "match")]
     matcher: Matcher,
@@ -100,7 +102,8 @@ pub(super) fn groups_claim() -> ClaimPath {
 }
 
 /// One of `allowed_emails`: an address.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({ "type": "string", "pattern": r"^[^@\\s]+@[A-Za-z0-9._-]+$", "maxLength": LONGEST_EMAIL })]
 pub struct Email {
     /// What stands before the `@`.
     pub local: Box<str>,
@@ -147,7 +150,8 @@ impl Deserr<ConfigErrors> for Email {
 
 /// One of `allowed_email_domains`: a domain, `example.com`, or all below one,
 /// `.example.com` or `*.example.com`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({ "type": "string", "pattern": r"^(\*?\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+$" })]
 pub struct EmailDomain {
     /// In lower case, without what stands before it.
     domain: Box<str>,

@@ -1,7 +1,7 @@
 //! How our cookies are set.
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{ConfigErrors, Given, Problem, string};
+use legation::config::{ConfigErrors, Given, Problem, Schema, string};
 
 use super::elsewhere::{OneFlow, OneSession};
 use super::provider::Credentials;
@@ -13,7 +13,7 @@ const SESSION: &str = "oauth2_session";
 const FLOW: &str = "oauth2_flow";
 
 /// `cookie_configs`: how each of our cookies is set.
-#[derive(Debug, Default, Deserr)]
+#[derive(Debug, Default, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 pub struct CookieConfigs {
     /// The session's.
@@ -47,8 +47,9 @@ pub struct CookieConfigs {
 /// | `path` | `/` | with which paths it is sent |
 /// | `partitioned` | `false` | whether it is another one in each site that embeds ours (CHIPS); needs `secure` |
 /// | `secure` | `true` | whether it is sent by `https` alone |
-#[derive(Debug, Default, Deserr)]
+#[derive(Debug, Default, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields, validate = check -> ConfigErrors)]
+#[schema(readme = "Cookies")]
 pub struct CookieConfig {
     #[deserr(default)]
     same_site: SameSite,
@@ -112,7 +113,8 @@ fn check(config: CookieConfig, at: ValuePointerRef<'_>) -> Result<CookieConfig, 
 }
 
 /// `path`: of what stands in a cookie's `Path` (RFC 6265, section 4.1.1).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({ "type": "string", "pattern": "^/[^;,\\s]*$", "maxLength": LONGEST_PATH })]
 struct CookiePath(Box<str>);
 
 const LONGEST_PATH: usize = 256;

@@ -5,13 +5,19 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{ConfigErrors, Problem, string};
+use legation::config::{ConfigErrors, Problem, Schema, string};
 use legation::format::attributes::Path;
 use legation::format::{Format, ValueSource};
 use legation::matcher::{RequestView, normalize_path};
 
 /// A path of the filter's own, in [normal form](normalize_path) and without a query.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({
+    "type": "string",
+    "minLength": 2,
+    "maxLength": LONGEST_PATH,
+    "pattern": r#"^/[^;,?#"'<>\\%\s]+$"#,
+})]
 pub struct OwnPath(Box<str>);
 
 const LONGEST_PATH: usize = 256;
@@ -61,7 +67,8 @@ impl Deserr<ConfigErrors> for OwnPath {
 
 /// A URL that is made of text and of what is known about a request: in the form
 /// `https://host/path`, without query and fragment.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Schema)]
+#[schema(as = Format)]
 pub struct RedirectUri {
     format: Format,
     /// As it comes out where each value is [`UNKNOWN`].
@@ -222,7 +229,11 @@ impl ValueSource for Unknown {
 
 /// One of `allowed_redirect_domains`: a host, `app.example.com`; or all below one,
 /// `.example.com` or `*.example.com`; with a port where that is not the scheme's.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({
+    "type": "string",
+    "pattern": r"^(\*?\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(:[0-9]{1,5})?$",
+})]
 pub struct RedirectDomain(Box<str>);
 
 impl RedirectDomain {

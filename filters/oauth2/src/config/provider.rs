@@ -8,7 +8,9 @@ mod parameters;
 use std::time::Duration;
 
 use deserr::{Deserr, ValuePointerRef};
-use legation::config::{Bounded, BoundedDuration, ConfigErrors, Given, NonEmpty, Problem, Text};
+use legation::config::{
+    Bounded, BoundedDuration, ConfigErrors, Given, NonEmpty, Problem, Schema, Text,
+};
 use legation::resilience::{CircuitBreakerConfig, RetryPolicyConfig};
 use legation_jose::keys::{LocalJwks, OpenIdConfiguration, RemoteJwks};
 use legation_jose::{Algorithm, Algorithms};
@@ -77,8 +79,9 @@ pub struct ProviderConfig {
 /// | `allowed_algorithms` | all that are asymmetric | | such as `[RS256]`; HS* are refused |
 /// | `clock_skew_seconds` | 60 | 0 to 86400 | by how much the provider's clock may differ from ours |
 /// | `max_age` | | 1 s to 100 years | how long ago the user may have signed in at the provider; sent as `max_age`, and `auth_time` is held to it |
-#[derive(Debug, Default, Deserr)]
+#[derive(Debug, Default, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields, validate = check_id_token -> ConfigErrors)]
+#[schema(readme = "ID tokens", prefix = "id_token.")]
 pub struct IdTokenConfig {
     #[deserr(default)]
     allowed_algorithms: NonEmpty<Algorithm>,

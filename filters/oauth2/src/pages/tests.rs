@@ -1,6 +1,3 @@
-use std::convert::Infallible;
-use std::net::IpAddr;
-
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
@@ -8,36 +5,7 @@ use sha2::{Digest as _, Sha256};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
-
-/// A request of headers alone.
-struct Sent(Vec<(&'static str, &'static str)>);
-
-impl RequestView for Sent {
-    type Error = Infallible;
-
-    fn header(&mut self, name: &str) -> Result<Option<&[u8]>, Infallible> {
-        let mut headers = self.0.iter();
-        let found = headers.find(|(own, _)| *own == name);
-        Ok(found.map(|(_, value)| value.as_bytes()))
-    }
-
-    fn any_header(
-        &mut self,
-        name: &str,
-        test: &mut dyn FnMut(&[u8]) -> bool,
-    ) -> Result<bool, Infallible> {
-        let mut headers = self.0.iter().filter(|(own, _)| *own == name);
-        Ok(headers.any(|(_, value)| test(value.as_bytes())))
-    }
-
-    fn source_address(&mut self) -> Result<Option<IpAddr>, Infallible> {
-        Ok(None)
-    }
-
-    fn random(&mut self) -> Result<u64, Infallible> {
-        Ok(0)
-    }
-}
+use crate::sent::Sent;
 
 const ALL: [Trouble; 13] = [
     Trouble::Unauthorized,

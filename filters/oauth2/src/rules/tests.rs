@@ -1,42 +1,10 @@
-use std::convert::Infallible;
-use std::net::IpAddr;
-
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
+use crate::sent::Sent;
 
-/// A request of headers alone.
-struct Sent(Vec<(&'static str, String)>);
-
-impl RequestView for Sent {
-    type Error = Infallible;
-
-    fn header(&mut self, name: &str) -> Result<Option<&[u8]>, Infallible> {
-        let mut headers = self.0.iter();
-        let found = headers.find(|(own, _)| *own == name);
-        Ok(found.map(|(_, value)| value.as_bytes()))
-    }
-
-    fn any_header(
-        &mut self,
-        name: &str,
-        test: &mut dyn FnMut(&[u8]) -> bool,
-    ) -> Result<bool, Infallible> {
-        let mut headers = self.0.iter().filter(|(own, _)| *own == name);
-        Ok(headers.any(|(_, value)| test(value.as_bytes())))
-    }
-
-    fn source_address(&mut self) -> Result<Option<IpAddr>, Infallible> {
-        Ok(None)
-    }
-
-    fn random(&mut self) -> Result<u64, Infallible> {
-        Ok(0)
-    }
-}
-
-fn get(path: &str) -> Sent {
+fn get(path: &str) -> Sent<String> {
     Sent(vec![
         (":method", "GET".to_owned()),
         (":path", path.to_owned()),
@@ -179,7 +147,7 @@ fn preflights_pass_where_that_is_said() {
             .into(),
         )
     };
-    let is_exempt = |rules: &Rules, mut sent: Sent| {
+    let is_exempt = |rules: &Rules, mut sent: Sent<String>| {
         let Ok(verdict) = rules.of(&mut sent);
         verdict.is_exempt()
     };
@@ -203,6 +171,6 @@ fn a_request_without_a_path_is_let_through_by_no_path() {
         "pass_through_matcher": [{"path": {"prefix": "/"}, "host": "a.example"}],
         "rules": [{"match": {"path": {"prefix": "/a"}}, "disabled": true}]
     }));
-    let Ok(verdict) = rules.of(&mut Sent(Vec::new()));
+    let Ok(verdict) = rules.of(&mut Sent::<String>(Vec::new()));
     assert!(!verdict.is_exempt());
 }

@@ -5,12 +5,7 @@ use super::*;
 const ONE: &[u8] = b"0123456789abcdef0123456789abcdef";
 const OTHER: &[u8] = b"another secret of more than 32 bytes";
 const NAME: &str = "__Host-session";
-const PURPOSES: [Purpose; 4] = [
-    Purpose::Session,
-    Purpose::Flow,
-    Purpose::Attempts,
-    Purpose::Shared,
-];
+const PURPOSES: [Purpose; 3] = [Purpose::Session, Purpose::Flow, Purpose::Attempts];
 
 fn keyring(secrets: &[&[u8]]) -> Keyring {
     Keyring::new(secrets, "the-client").unwrap()

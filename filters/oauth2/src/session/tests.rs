@@ -44,6 +44,7 @@ pub(super) fn session() -> Session {
             "groups": ["admins", "staff", "on-call"],
             "nested": {"deep": [1, -2, 3.5, null]},
         })),
+        told: vec!["groups".into(), "name".into()],
     }
 }
 

@@ -1,11 +1,13 @@
 //! Who we are: to the provider, and to browsers.
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{ConfigErrors, Given, NonEmpty, Problem, SecretSource, Text, string};
+use legation::config::{
+    ConfigErrors, Given, NonEmpty, Problem, Schema, SecretSource, Text, elsewhere, string,
+};
 use legation_jose::signing::SigningKey;
 
 /// `auth_type`: how we say who we are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserr, Schema)]
 #[deserr(error = ConfigErrors, rename_all = lowercase)]
 pub enum AuthType {
     /// By `client_id` and `client_secret` in the body (RFC 6749 section 2.3.1).
@@ -53,8 +55,9 @@ impl AuthType {
 /// | `cookie_domain` | the host alone | the `Domain` of our cookies |
 /// | `cookie_names` | | [`CookieNames`] |
 /// | `cookie_secrets` | required | at least one [`CookieSecret`]: the first seals, all open |
-#[derive(Debug, Deserr)]
+#[derive(Debug, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
+#[schema(readme = "Who we are", prefix = "credentials.")]
 pub struct Credentials {
     /// As the provider knows us.
     pub client_id: Text,
@@ -86,7 +89,8 @@ pub struct Credentials {
 }
 
 /// The key that assertions are signed with, as a [`SecretSource`].
-#[derive(Debug)]
+#[derive(Debug, Schema)]
+#[schema(as = SecretSource)]
 pub struct PrivateKey(pub(crate) SigningKey);
 
 impl Deserr<ConfigErrors> for PrivateKey {
@@ -103,7 +107,7 @@ impl Deserr<ConfigErrors> for PrivateKey {
 
 /// `cookie_names`: how our cookies are called, without the prefix `__Host-` or
 /// `__Secure-` that they may get.
-#[derive(Debug, Default, Deserr)]
+#[derive(Debug, Default, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields, validate = check_names -> ConfigErrors)]
 pub struct CookieNames {
     /// The session's.
@@ -137,51 +141,38 @@ fn check_names(names: CookieNames, at: ValuePointerRef<'_>) -> Result<CookieName
     Ok(names)
 }
 
-macro_rules! otherwise {
-    ($($(#[$doc:meta])* $name:ident: $problem:literal, $help:literal;)*) => {
-        $(
-            $(#[$doc])*
-            #[derive(Debug, Default)]
-            struct $name;
-
-            impl Deserr<ConfigErrors> for $name {
-                fn deserialize_from_value<V: IntoValue>(
-                    _: Value<V>,
-                    location: ValuePointerRef<'_>,
-                ) -> Result<Self, ConfigErrors> {
-                    Err(ConfigErrors::at(location, Problem::new($problem).help($help)))
-                }
-            }
-        )*
-    };
-}
-
-otherwise! {
+elsewhere! {
     /// `token_secret`
-    TokenSecret:
+    struct TokenSecret:
         "is `client_secret` here",
         "write `client_secret: {environment_variable: NAME}`; a module has no SDS";
     /// `hmac_secret`
-    HmacSecret:
+    struct HmacSecret:
         "is `cookie_secrets` here: cookies are sealed, not only signed",
         "write `cookie_secrets: [{environment_variable: NAME}]`; a module has no SDS";
     /// `cookie_names.bearer_token`
-    BearerToken:
+    struct BearerToken:
         "no cookie holds a bare token here: all is in the sealed one of the session",
         "write `session: NAME`; `forward_bearer_token: true` hands the token to the upstream";
     /// Others that Envoy keeps of a session.
-    OneSession:
+    struct OneSession:
         "there is one sealed cookie for the session here",
         "write `session: NAME`";
     /// Those that Envoy keeps of a sign-in.
-    OneFlow:
+    struct OneFlow:
         "there is one sealed cookie for each sign-in here",
         "write `flow: NAME`";
 }
 
 /// The name of a cookie: a token (RFC 6265 section 4.1.1) of at most 64 characters,
 /// without a prefix that browsers give a meaning.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({
+    "type": "string",
+    "pattern": schema::TOKEN,
+    "maxLength": LONGEST_NAME,
+    "not": { "pattern": "^__([Hh][Oo][Ss][Tt]|[Ss][Ee][Cc][Uu][Rr][Ee])-" },
+})]
 pub struct CookieName(Box<str>);
 
 impl CookieName {
@@ -224,7 +215,11 @@ impl Deserr<ConfigErrors> for CookieName {
 
 /// `cookie_domain`: the `Domain` of our cookies, such as `example.com`: a host's name in
 /// ASCII, which is that of the applications or one above them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({
+    "type": "string",
+    "pattern": r"^\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$",
+})]
 pub struct CookieDomain(Box<str>);
 
 impl CookieDomain {
@@ -260,7 +255,8 @@ impl Deserr<ConfigErrors> for CookieDomain {
 }
 
 /// One of `cookie_secrets`, as a [`SecretSource`]: at least 32 bytes.
-#[derive(Debug)]
+#[derive(Debug, Schema)]
+#[schema(as = SecretSource)]
 pub struct CookieSecret(SecretSource);
 
 /// What a key of 256 bits needs.

@@ -1,7 +1,7 @@
 //! Where the provider is.
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{ConfigErrors, Given, Problem, string};
+use legation::config::{ConfigErrors, Given, Problem, Schema, string};
 use legation::resilience::ClusterName;
 use legation_jose::keys::Timeout;
 use legation_jose::url::{self, ServiceUrl};
@@ -14,7 +14,7 @@ use legation_jose::url::{self, ServiceUrl};
 /// | `uri` | as it is discovered | `https://host/path`: what the request says; at most 2048 bytes |
 /// | `cluster` | required | where it goes, and whether TLS is spoken |
 /// | `timeout` | `5s` | 10 ms to 5 min, for all tries together |
-#[derive(Debug, Clone, Deserr)]
+#[derive(Debug, Clone, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 pub struct ServiceEndpoint {
     #[deserr(default)]
@@ -44,7 +44,11 @@ impl ServiceEndpoint {
 /// A URL that browsers are sent to: `https` or `http`, with a host, without a user or a
 /// fragment, in printable ASCII and at most 2048 bytes. It may have a query, which is
 /// kept (RFC 6749 section 3.1).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({
+    "type": "string",
+    "pattern": r#"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#@]+[^\s#"<>\\^`{|}]*$"#,
+})]
 pub struct BrowserUrl(Box<str>);
 
 impl BrowserUrl {

@@ -1,12 +1,13 @@
 //! What the provider is asked for.
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{ConfigErrors, OrderedMap, Problem, Text, string};
+use legation::config::{ConfigErrors, OrderedMap, Problem, Schema, Text, string};
 use legation::http::Uri;
 
 /// One of `auth_scopes`: printable ASCII without spaces, `"` and `\` (RFC 6749 section
 /// 3.3).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({ "type": "string", "pattern": r"^[!#-\[\]-~]+$" })]
 pub struct Scope(Box<str>);
 
 impl Scope {
@@ -36,7 +37,8 @@ impl Deserr<ConfigErrors> for Scope {
 }
 
 /// One of `resources`: an absolute URI without a fragment (RFC 8707 section 2).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({ "type": "string", "pattern": r#"^[A-Za-z][A-Za-z0-9+.-]*:[!"$-~]+$"# })]
 pub struct Resource(Box<str>);
 
 impl Resource {
@@ -77,7 +79,15 @@ impl Deserr<ConfigErrors> for Resource {
 /// `prompt`, `acr_values`, `login_hint` or `audience`, by name.
 ///
 /// Those that the filter says itself are refused.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Schema)]
+#[schema({
+    "type": "object",
+    "propertyNames": {
+        "minLength": 1,
+        "not": { "enum": OURS.map(|(name, _)| name) },
+    },
+    "additionalProperties": generator.subschema_for::<Text>(),
+})]
 pub struct AuthorizationParameters(OrderedMap<String, Text>);
 
 /// What the filter says itself, and where its values come from. What the provider would

@@ -6,92 +6,19 @@
 )]
 
 use deserr::{Deserr, ValuePointerRef};
-use legation::config::{ConfigErrors, Given, NonEmpty, Text, parse};
+use legation::config::{ConfigErrors, parse};
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
-
-/// The fields as they stand in a document, with nothing else beside them.
-#[derive(Debug, Deserr)]
-#[deserr(error = ConfigErrors, deny_unknown_fields, validate = check -> ConfigErrors)]
-struct Fields {
-    #[deserr(default)]
-    issuer: Given<Text>,
-    #[deserr(default)]
-    openid_configuration: Given<OpenIdConfiguration>,
-    #[deserr(default)]
-    authorization_endpoint: Given<BrowserUrl>,
-    #[deserr(default)]
-    token_endpoint: Given<ServiceEndpoint>,
-    #[deserr(default)]
-    userinfo_endpoint: Given<ServiceEndpoint>,
-    #[deserr(default)]
-    pushed_authorization_request_endpoint: Given<ServiceEndpoint>,
-    #[deserr(default)]
-    end_session_endpoint: Given<BrowserUrl>,
-    #[deserr(default)]
-    remote_jwks: Given<RemoteJwks>,
-    #[deserr(default)]
-    local_jwks: Given<LocalJwks>,
-    #[deserr(default)]
-    retry_policy: Given<RetryPolicyConfig>,
-    #[deserr(default)]
-    circuit_breaker: Given<CircuitBreakerConfig>,
-    credentials: Credentials,
-    #[deserr(default)]
-    auth_type: AuthType,
-    #[deserr(default)]
-    auth_scopes: NonEmpty<Scope>,
-    #[deserr(default)]
-    resources: NonEmpty<Resource>,
-    #[deserr(default)]
-    authorization_parameters: AuthorizationParameters,
-    #[deserr(default)]
-    use_userinfo: bool,
-    #[deserr(default)]
-    use_pushed_authorization_requests: bool,
-    #[deserr(default)]
-    id_token: IdTokenConfig,
-}
-
-fn check(fields: Fields, at: ValuePointerRef<'_>) -> Result<Fields, ConfigErrors> {
-    let config = ProviderConfig::from(fields);
-    let mut errors = None;
-    config.check(at, &mut errors);
-    ConfigErrors::check(errors, config.into())
-}
-
-/// Each field under its own name, one way and the other.
-macro_rules! fields {
-    ($($name:ident)*) => {
-        impl From<Fields> for ProviderConfig {
-            fn from(fields: Fields) -> Self {
-                Self { $($name: fields.$name),* }
-            }
-        }
-
-        impl From<ProviderConfig> for Fields {
-            fn from(config: ProviderConfig) -> Self {
-                Self { $($name: config.$name),* }
-            }
-        }
-    };
-}
-
-fields! {
-    issuer openid_configuration authorization_endpoint token_endpoint userinfo_endpoint
-    pushed_authorization_request_endpoint end_session_endpoint remote_jwks local_jwks
-    retry_policy circuit_breaker credentials auth_type auth_scopes resources
-    authorization_parameters use_userinfo use_pushed_authorization_requests id_token
-}
+use crate::config::Config;
 
 impl Deserr<ConfigErrors> for ProviderConfig {
     fn deserialize_from_value<V: deserr::IntoValue>(
         value: deserr::Value<V>,
         location: ValuePointerRef<'_>,
     ) -> Result<Self, ConfigErrors> {
-        Fields::deserialize_from_value(value, location).map(Self::from)
+        Config::deserialize_from_value(value, location).map(|config| config.provider)
     }
 }
 

@@ -49,7 +49,8 @@ fn what_is_written_goes_before_what_is_found() {
     let config = json!({
         "authorization_endpoint": "http://localhost:8080/auth",
         "token_endpoint": {"uri": "http://idp.internal/token", "cluster": "idp"},
-        "end_session_endpoint": "https://idp.example/out"
+        "end_session_endpoint": "https://idp.example/out",
+        "signout_path": "/signout"
     });
     let found = endpoints(
         config,

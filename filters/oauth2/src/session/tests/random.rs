@@ -33,6 +33,7 @@ prop_compose! {
         times in any::<[u64; 4]>(),
         texts in [option::of(text()), option::of(text()), option::of(text()), option::of(text())],
         claims in vec((any::<String>(), claim()), 0..8),
+        told in vec(text(), 0..4),
     ) -> Session {
         let [signed_in_at, ends_at, access_expires_at, refresh_expires_at] = times;
         let [session_id, access_token, refresh_token, id_token] = texts;
@@ -47,6 +48,7 @@ prop_compose! {
             refresh_expires_at,
             id_token,
             claims: claims.into_iter().collect(),
+            told,
         }
     }
 }
