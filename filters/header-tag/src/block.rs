@@ -1,11 +1,17 @@
 //! The changes that a rule makes to a message.
 
-use legation::format::Format;
+use legation::config::Percent;
 use legation::http::HeaderName;
+use legation::matcher::{RegexRewrite, StringMatch};
 
-use crate::config::{Changes, Put};
+use crate::config::{BUCKET, Changes, Dedupe, Made, Put, QueryChange, may_change};
 use crate::message::Message;
+use crate::query::{self, Edit};
 use crate::strings::Strings;
+use crate::trace;
+
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// What a rule does to one message: operations in their order.
 ///
@@ -17,7 +23,7 @@ use crate::strings::Strings;
 pub(crate) struct Block {
     operations: Box<[Operation]>,
     /// The values that differ from message to message.
-    formats: Box<[Format]>,
+    formats: Box<[Made]>,
     keep_empty: bool,
     /// Whether its one read of the message is the only one there will be.
     reads_alone: bool,
@@ -30,11 +36,19 @@ enum Operation {
         from: HeaderName,
         to: HeaderName,
     },
+    RemoveOnMatch(Box<[StringMatch]>),
+    Rewrite(HeaderName, RegexRewrite),
     Put {
         how: How,
         name: HeaderName,
         values: Box<[Value]>,
     },
+    Dedupe(HeaderName, Dedupe),
+    Query(Box<[Query]>),
+    /// The share of new traces that are recorded.
+    Traceparent(Option<Percent>),
+    State(Box<str>, Value),
+    ClearRouteCache,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +57,14 @@ enum How {
     OverwriteIfExists,
     AddIfAbsent,
     Append,
+}
+
+#[derive(Debug)]
+enum Query {
+    Remove(Box<str>),
+    Rename(Box<str>, Box<str>),
+    Set(Box<str>, Value),
+    Append(Box<str>, Value),
 }
 
 #[derive(Debug)]
@@ -56,9 +78,18 @@ impl Block {
     pub(crate) fn new(changes: Changes) -> Self {
         let mut formats = Vec::new();
         let mut operations = Vec::new();
+        if let Some(traceparent) = changes.traceparent {
+            operations.push(Operation::Traceparent(traceparent.sampled.0));
+        }
         operations.extend(changes.remove.into_iter().map(Operation::Remove));
+        if !changes.remove_on_match.is_empty() {
+            let tests = changes.remove_on_match.into_boxed_slice();
+            operations.push(Operation::RemoveOnMatch(tests));
+        }
         let renames = changes.rename.into_iter();
         operations.extend(renames.map(|(from, to)| Operation::Rename { from, to }));
+        let rewrites = changes.regex_rewrite.into_iter();
+        operations.extend(rewrites.map(|(name, rule)| Operation::Rewrite(name, rule)));
         for (how, puts) in [
             (How::Set, changes.set),
             (How::OverwriteIfExists, changes.overwrite_if_exists),
@@ -68,13 +99,27 @@ impl Block {
             for Put { name, values } in puts {
                 let values = values
                     .into_iter()
-                    .map(|format| Value::new(format, &mut formats));
+                    .map(|made| Value::new(made, &mut formats));
                 operations.push(Operation::Put {
                     how,
                     name,
                     values: values.collect(),
                 });
             }
+        }
+        let dedupes = changes.dedupe.into_iter();
+        operations.extend(dedupes.map(|(name, kept)| Operation::Dedupe(name, kept)));
+        if !changes.query.is_empty() {
+            let query = changes.query.into_iter();
+            let query = query.map(|change| Query::new(change, &mut formats));
+            operations.push(Operation::Query(query.collect()));
+        }
+        for (name, made) in changes.filter_state {
+            let value = Value::new(made, &mut formats);
+            operations.push(Operation::State(name, value));
+        }
+        if changes.clear_route_cache {
+            operations.push(Operation::ClearRouteCache);
         }
         Self {
             operations: operations.into(),
@@ -90,7 +135,7 @@ impl Block {
         let uses = self
             .formats
             .iter()
-            .map(|format| format.uses().request_header_reads);
+            .map(|made| made.format.uses().request_header_reads);
         uses.fold(self.own_reads(), usize::saturating_add)
     }
 
@@ -99,18 +144,25 @@ impl Block {
         let uses = self
             .formats
             .iter()
-            .map(|format| usize::from(format.uses().response_headers));
+            .map(|made| usize::from(made.format.uses().response_headers));
         uses.fold(self.own_reads(), usize::saturating_add)
     }
 
     /// Whether, on a response, it may ask for what Envoy knows of the request at
     /// the request's headers only.
     pub(crate) fn asks_for_the_request(&self) -> bool {
-        self.formats.iter().any(|format| {
-            let uses = format.uses();
+        self.formats.iter().any(|made| {
+            let uses = made.format.uses();
             // Some attributes are the request's headers by another name.
             uses.request_header_reads > 0 || uses.attributes > 0
         })
+    }
+
+    /// The divisions into buckets that its values name.
+    pub(crate) fn experiments(&self) -> impl Iterator<Item = &str> {
+        let own = self.formats.iter().flat_map(|made| made.format.own());
+        own.filter(|(operator, _)| operator.name == BUCKET)
+            .map(|(_, name)| name)
     }
 
     fn own_reads(&self) -> usize {
@@ -134,9 +186,15 @@ impl Block {
     ) -> Result<u64, M::Error> {
         scratch.clear();
         let mut empty = 0_u64;
-        for format in &self.formats {
-            let came_out_empty =
-                scratch.push_with(|out| format.render(message, out).map(|_| ()))?;
+        for made in &self.formats {
+            let came_out_empty = scratch.push_with(|out| {
+                let start = out.len();
+                made.format.render(message, out)?;
+                if let Some(finish) = &made.finish {
+                    finish.apply(out, start);
+                }
+                Ok(())
+            })?;
             if came_out_empty && !self.keep_empty {
                 empty = empty.saturating_add(1);
             }
@@ -150,9 +208,45 @@ impl Block {
                     let values = values.filter(|value| self.keep_empty || !value.is_empty());
                     self.put(message, *how, name, values)?;
                 }
+                Operation::RemoveOnMatch(tests) => remove_on_match(message, tests)?,
+                Operation::Rewrite(name, rule) => rewrite(message, name, rule, scratch)?,
+                Operation::Dedupe(name, kept) => dedupe(message, name, *kept, scratch)?,
+                Operation::Query(changes) => self.edit_query(message, changes, scratch)?,
+                Operation::Traceparent(sampled) => trace(message, *sampled)?,
+                Operation::State(name, value) => {
+                    let value = value.get(scratch);
+                    if self.keep_empty || !value.is_empty() {
+                        message.set_state(name, value)?;
+                    }
+                }
+                Operation::ClearRouteCache => message.clear_route_cache()?,
             }
         }
         Ok(empty)
+    }
+
+    fn edit_query<M: Message>(
+        &self,
+        message: &mut M,
+        changes: &[Query],
+        scratch: &Strings,
+    ) -> Result<(), M::Error> {
+        let written = |value| {
+            let value = Value::get(value, scratch);
+            (self.keep_empty || !value.is_empty()).then_some(value)
+        };
+        let edits = changes.iter().map(|change| match change {
+            Query::Remove(name) => Edit::Remove(name),
+            Query::Rename(from, to) => Edit::Rename(from, to),
+            Query::Set(name, value) => Edit::Set(name, written(value)),
+            Query::Append(name, value) => Edit::Append(name, written(value)),
+        });
+        let edits: Vec<_> = edits.collect();
+        let path = message.header(":path")?;
+        match path.and_then(|path| query::edit(path, &edits)) {
+            Some(path) => message.set_path(&path),
+            None => Ok(()),
+        }
     }
 
     fn put<'v, M: Message>(
@@ -181,19 +275,35 @@ impl Operation {
     /// Whether it must look at the message before it changes it.
     fn reads(&self) -> bool {
         match self {
-            Self::Remove(_) => false,
-            Self::Rename { .. } => true,
+            Self::Remove(_) | Self::State(..) | Self::ClearRouteCache => false,
+            Self::Rename { .. }
+            | Self::RemoveOnMatch(_)
+            | Self::Rewrite(..)
+            | Self::Query(_)
+            | Self::Traceparent(_)
+            | Self::Dedupe(..) => true,
             Self::Put { how, .. } => matches!(how, How::OverwriteIfExists | How::AddIfAbsent),
         }
     }
 }
 
+impl Query {
+    fn new(change: QueryChange, formats: &mut Vec<Made>) -> Self {
+        match change {
+            QueryChange::Remove(name) => Self::Remove(name),
+            QueryChange::Rename(from, to) => Self::Rename(from, to),
+            QueryChange::Set(name, made) => Self::Set(name, Value::new(made, formats)),
+            QueryChange::Append(name, made) => Self::Append(name, Value::new(made, formats)),
+        }
+    }
+}
+
 impl Value {
-    fn new(format: Format, formats: &mut Vec<Format>) -> Self {
-        if let Some(literal) = format.as_literal() {
+    fn new(made: Made, formats: &mut Vec<Made>) -> Self {
+        if let (Some(literal), None) = (made.format.as_literal(), &made.finish) {
             return Self::Literal(literal.into());
         }
-        formats.push(format);
+        formats.push(made);
         Self::Rendered(formats.len().saturating_sub(1))
     }
 
@@ -247,6 +357,93 @@ fn rename<M: Message>(
     }
     message.remove(from)?;
     replace(message, to, values.map(|index| scratch.get(index)))
+}
+
+/// Removes the headers whose names pass one of the tests, but for those that are not a
+/// rule's to change.
+fn remove_on_match<M: Message>(message: &mut M, tests: &[StringMatch]) -> Result<(), M::Error> {
+    let mut found: Vec<HeaderName> = Vec::new();
+    message.each_name(&mut |name| {
+        if may_change(name)
+            && tests.iter().any(|test| test.matches(name))
+            && let Ok(name) = HeaderName::from_bytes(name)
+            && !found.contains(&name)
+        {
+            found.push(name);
+        }
+    })?;
+    found.iter().try_for_each(|name| message.remove(name))
+}
+
+/// Replaces in each value what the pattern finds. Where it finds nothing, nothing is written.
+fn rewrite<M: Message>(
+    message: &mut M,
+    name: &HeaderName,
+    rule: &RegexRewrite,
+    scratch: &mut Strings,
+) -> Result<(), M::Error> {
+    let start = scratch.len();
+    let mut found = false;
+    message.each_value(name, &mut |value| {
+        let rewritten = rule.rewrite(value);
+        found |= rewritten.is_some();
+        scratch.push(rewritten.as_deref().unwrap_or(value));
+    })?;
+    if !found {
+        return Ok(());
+    }
+    let values = start..scratch.len();
+    replace(message, name, values.map(|index| scratch.get(index)))
+}
+
+/// Makes a trace for a request that is in none. What vendors noted of a trace that cannot be
+/// read goes with it.
+fn trace<M: Message>(message: &mut M, sampled: Option<Percent>) -> Result<(), M::Error> {
+    let mut valid = Vec::new();
+    message.each_value(&TRACEPARENT, &mut |value| {
+        valid.push(trace::is_valid(value));
+    })?;
+    if valid == [true] {
+        return Ok(());
+    }
+    let ids = (message.random()?, message.random()?);
+    let parent = message.random()?;
+    let sampled = match sampled {
+        None => false,
+        Some(share) => share.admits(message.random()?),
+    };
+    let traceparent = trace::new(ids, parent, sampled);
+    message.set(&TRACEPARENT, traceparent.as_bytes())?;
+    message.remove(&TRACESTATE)
+}
+
+/// Drops values of a header that is there several times.
+fn dedupe<M: Message>(
+    message: &mut M,
+    name: &HeaderName,
+    kept: Dedupe,
+    scratch: &mut Strings,
+) -> Result<(), M::Error> {
+    let start = scratch.len();
+    message.each_value(name, &mut |value| scratch.push(value))?;
+    let all = start..scratch.len();
+    let is_kept = |index: &usize| match kept {
+        Dedupe::RetainFirst => *index == all.start,
+        Dedupe::RetainLast => index.checked_add(1) == Some(all.end),
+        Dedupe::RetainUnique => {
+            let value = scratch.get(*index);
+            !(all.start..*index).any(|earlier| scratch.get(earlier) == value)
+        }
+    };
+    let left: Vec<usize> = all.clone().filter(is_kept).collect();
+    if left.len() == all.len() {
+        return Ok(());
+    }
+    replace(
+        message,
+        name,
+        left.into_iter().map(|index| scratch.get(index)),
+    )
 }
 
 #[cfg(test)]

@@ -4,22 +4,36 @@
 //! configuration with several mistakes is answered with all of them.
 
 mod block;
+mod buckets;
+mod condition;
 mod conflict;
+mod made;
 mod name;
+mod query;
 mod scalar;
 
 use deserr::{Deserr, ValuePointerRef};
-use legation::config::{ConfigErrors, Given, Mode, NonEmpty, OneOrMany, Problem, StatPrefix};
-use legation::matcher::Matcher;
+use legation::config::{
+    ConfigErrors, Given, Mode, NonEmpty, OneOrMany, Problem, Schema, StatPrefix, suggest,
+};
+use legation::format::Format;
 
-pub(crate) use block::{Changes, Put};
-pub use block::{RequestChanges, ResponseChanges};
-pub use name::{Name, Renames};
+pub(crate) use block::{Changes, Put, QueryChange};
+pub use block::{Dedupe, NameMatch, RequestChanges, ResponseChanges};
+pub(crate) use buckets::MOST_EXPERIMENTS;
+pub use buckets::{HashKey, NonEmptyList, Salt, WeightedBucket, WeightedBuckets};
+pub use condition::{Condition, When};
+pub(crate) use made::BUCKET;
+pub(crate) use name::may_change;
+pub use name::{Name, Renames, StateName};
+pub use query::{Parameter, QueryChanges, Traceparent};
+pub(crate) use scalar::Made;
 pub use scalar::{Label, RequestValue, ResponseValue, Statuses};
 
 /// The whole configuration.
-#[derive(Debug, Deserr)]
+#[derive(Debug, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields, validate = check_config -> ConfigErrors)]
+#[schema(readme = "Options")]
 pub struct Config {
     /// What is done to which requests.
     pub rules: NonEmpty<Rule>,
@@ -27,6 +41,9 @@ pub struct Config {
     /// before the first rule looks at it.
     #[deserr(default)]
     pub strip: OneOrMany<Name>,
+    /// Buckets among which users are divided.
+    #[deserr(default)]
+    pub weighted_buckets: OneOrMany<WeightedBuckets>,
     /// Which of the rules that match a request are applied to it.
     #[deserr(default)]
     pub apply: Apply,
@@ -40,7 +57,7 @@ pub struct Config {
 }
 
 /// Which of the rules that match a request are applied to it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserr)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserr, Schema)]
 #[deserr(error = ConfigErrors)]
 pub enum Apply {
     /// All of them, one after another.
@@ -53,15 +70,16 @@ pub enum Apply {
 }
 
 /// A rule: which requests, and what is done to them and their responses.
-#[derive(Debug, Deserr)]
+#[derive(Debug, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields, validate = check_rule -> ConfigErrors)]
+#[schema(readme = "A rule")]
 pub struct Rule {
     /// What the rule is called in log lines and in its counter.
     #[deserr(default)]
     pub name: Given<Label>,
     /// Which requests it is for: all, unless given.
     #[deserr(default)]
-    pub when: Matcher,
+    pub when: When,
     /// What is done to the request's headers.
     #[deserr(default)]
     pub request: Given<RequestChanges>,
@@ -98,7 +116,28 @@ fn check_config(config: Config, at: ValuePointerRef<'_>) -> Result<Config, Confi
             add(at.push_key("strip"), problem);
         }
     }
+    let experiments = at.push_key("weighted_buckets");
+    for (index, given) in config.weighted_buckets.iter().enumerate() {
+        let mut earlier = config.weighted_buckets.iter().take(index);
+        if earlier.any(|other| other.name == given.name) {
+            let problem = Problem::new(format!("others are called `{}` too", given.name))
+                .help("give each a name of its own, and the same `salt` where users are to be divided alike");
+            add(experiments.push_index(index).push_key("name"), problem);
+        }
+    }
+    if config.weighted_buckets.len() > MOST_EXPERIMENTS {
+        let problem = Problem::new(format!(
+            "more than {MOST_EXPERIMENTS} divisions into buckets"
+        ));
+        add(
+            experiments,
+            problem.help("load the filter twice, each with a part of them"),
+        );
+    }
     let list = at.push_key("rules");
+    for (index, rule) in config.rules.iter().enumerate() {
+        check_names(&config, rule, list.push_index(index), &mut add);
+    }
     let mut ended_by = None;
     for (index, rule) in config.rules.iter().enumerate() {
         let at = list.push_index(index);
@@ -123,6 +162,85 @@ fn check_config(config: Config, at: ValuePointerRef<'_>) -> Result<Config, Confi
         }
     }
     ConfigErrors::check(errors, config)
+}
+
+/// Whether buckets and captures that a rule names are there.
+fn check_names(
+    config: &Config,
+    rule: &Rule,
+    at: ValuePointerRef<'_>,
+    add: &mut dyn FnMut(ValuePointerRef<'_>, Problem),
+) {
+    let find = |name: &str| {
+        let mut all = config.weighted_buckets.iter();
+        all.find(|given| given.name.as_str() == name)
+    };
+    let no_such = |what: &str, name: &str, known: Vec<&str>| {
+        let problem = Problem::new(format!("no {what} is called `{name}`"));
+        match suggest(name, known.iter().copied()) {
+            Some(meant) => problem.help(format!("did you mean `{meant}`?")),
+            None if known.is_empty() => {
+                problem.help("there is none: `weighted_buckets` is not given")
+            }
+            None => problem.help(format!("known: {}", known.join(", "))),
+        }
+    };
+    let divisions = || {
+        let all = config.weighted_buckets.iter();
+        all.map(|given| given.name.as_str()).collect::<Vec<_>>()
+    };
+    rule.when.each_own(&mut |condition| {
+        let Condition::Bucket {
+            experiment,
+            buckets,
+        } = condition
+        else {
+            return;
+        };
+        let at = at.push_key("when");
+        let Some(given) = find(experiment.as_str()) else {
+            let problem = no_such("division into buckets", experiment.as_str(), divisions());
+            return add(at.push_key("bucket"), problem);
+        };
+        for name in buckets {
+            if !given.buckets.iter().any(|bucket| bucket.name == *name) {
+                let known = given.buckets.iter().map(|one| one.name.as_str()).collect();
+                let problem = no_such("bucket", name.as_str(), known);
+                add(at.push_key("bucket").push_key(experiment.as_str()), problem);
+            }
+        }
+    });
+    let mut check_format = |side: &str, field: &str, name: &str, format: &Format| {
+        for (operator, argument) in format.own() {
+            let problem = if operator.name == BUCKET {
+                match find(argument) {
+                    Some(_) => continue,
+                    None => no_such("division into buckets", argument, divisions()),
+                }
+            } else if rule.when.captures(argument) {
+                continue;
+            } else {
+                Problem::new(format!("the rule's condition captures no `{argument}`")).help(
+                    "name a part of `when.path`: by `{name}` in a `template`, by `(?P<name>…)` in a `regex`",
+                )
+            };
+            add(at.push_key(side).push_key(field).push_key(name), problem);
+        }
+    };
+    for (field, name, format) in rule.request.0.iter().flat_map(RequestChanges::formats) {
+        check_format("request", field, &name, format);
+    }
+    for (field, name, format) in rule
+        .request
+        .0
+        .iter()
+        .flat_map(RequestChanges::query_formats)
+    {
+        check_format("request", field, &name, format);
+    }
+    for (field, name, format) in rule.response.0.iter().flat_map(ResponseChanges::formats) {
+        check_format("response", field, &name, format);
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use legation::config;
 use legation::format::ValueSource;
@@ -22,6 +23,12 @@ pub(crate) struct Fake {
     pub(crate) draws: u32,
     /// Whether each `contains` was told that it reads alone.
     pub(crate) alone: Vec<bool>,
+    /// Attributes, by their paths joined by dots.
+    pub(crate) attributes: Vec<(String, Vec<u8>)>,
+    /// `NAME=VALUE` of the filter state that was set, in order.
+    pub(crate) states: Vec<String>,
+    /// How often the route was to be chosen anew.
+    pub(crate) cleared: u32,
     /// The headers as they were kept.
     pub(crate) kept: Option<Vec<String>>,
 }
@@ -121,8 +128,16 @@ impl ValueSource for Fake {
     fn attribute(&mut self, path: &Path) -> Result<Option<Cow<'_, [u8]>>, Infallible> {
         Ok(match path.as_bytes() {
             b"source\0address" => Some(Cow::Borrowed(b"10.0.0.1:4000")),
-            _ => None,
+            path => {
+                let name = String::from_utf8_lossy(path).replace('\0', ".");
+                let found = self.attributes.iter().find(|(own, _)| *own == name);
+                found.map(|(_, value)| Cow::Borrowed(value.as_slice()))
+            }
         })
+    }
+
+    fn now(&mut self) -> Result<Duration, Infallible> {
+        Ok(Duration::from_millis(1_460_751_420_310))
     }
 }
 
@@ -138,6 +153,31 @@ impl Message for Fake {
         take: &mut dyn FnMut(&[u8]),
     ) -> Result<(), Infallible> {
         values(self.own(), name.as_str()).for_each(take);
+        Ok(())
+    }
+
+    fn each_name(&mut self, take: &mut dyn FnMut(&[u8])) -> Result<(), Infallible> {
+        let names = self.own().iter();
+        names.for_each(|(name, _)| take(name.as_bytes()));
+        Ok(())
+    }
+
+    fn set_state(&mut self, name: &str, value: &[u8]) -> Result<(), Infallible> {
+        let value = String::from_utf8_lossy(value);
+        self.states.push(format!("{name}={value}"));
+        Ok(())
+    }
+
+    fn set_path(&mut self, path: &[u8]) -> Result<(), Infallible> {
+        let header = self.request.iter_mut().find(|(name, _)| name == ":path");
+        if let Some((_, value)) = header {
+            *value = path.to_vec();
+        }
+        Ok(())
+    }
+
+    fn clear_route_cache(&mut self) -> Result<(), Infallible> {
+        self.cleared = self.cleared.saturating_add(1);
         Ok(())
     }
 

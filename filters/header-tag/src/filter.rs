@@ -7,6 +7,7 @@ use legation::config::{ConfigErrors, Mode};
 use legation::{Configure, Flow, HttpFilter, RequestHeaders, ResponseHeaders, Result};
 use log::{Level, log, log_enabled};
 
+use crate::buckets::Assigned;
 use crate::config::Config;
 use crate::counts::Counts;
 use crate::matched::Matched;
@@ -24,14 +25,15 @@ pub struct HeaderTag {
     scratch: RefCell<Strings>,
 }
 
-/// What is remembered of a request: the rules that matched it, where one of
-/// them is to change its response.
+/// What is remembered of a request where a rule is to change its response: the
+/// rules that matched it, and the buckets it is in.
 #[derive(Debug, Default)]
-pub struct Stream(Matched);
+pub struct Stream(Matched, Assigned);
 
 #[legation::filter]
 impl HttpFilter for HeaderTag {
     const NAME: &'static str = "header-tag";
+    const REMOTE_CONFIG: bool = true;
     type Config = Config;
     type Stream = Stream;
 
@@ -57,8 +59,10 @@ impl HttpFilter for HeaderTag {
         stream: &mut Stream,
         response: &mut ResponseHeaders,
     ) -> Result<Flow> {
-        let changed =
-            self.with_scratch(|scratch| self.rules.on_response(&stream.0, response, scratch));
+        let changed = self.with_scratch(|scratch| {
+            self.rules
+                .on_response(&stream.0, stream.1, response, scratch)
+        });
         self.counts.empty_values(changed?);
         Ok(Flow::Continue)
     }
@@ -81,7 +85,7 @@ impl HeaderTag {
         self.counts.empty_values(decision.empty_values);
         self.log(&decision.matched);
         if decision.awaits_response {
-            stream.0 = decision.matched;
+            *stream = Stream(decision.matched, decision.assigned);
             Ok(Flow::Continue)
         } else {
             Ok(Flow::Finish)

@@ -4,6 +4,8 @@
 //! - [`config`]: what users write, and every mistake they can make;
 //! - `rules`: which rules apply to a request, and `block`: what a rule does to a
 //!   message. Both know messages by a trait and no host;
+//! - `buckets`: which weighted bucket a request is in, and `scope`: a message with
+//!   what the rules know of it;
 //! - `counts`: the counters, added up in the module;
 //! - `filter`: when each of these happens, and `requests`: the same for those who
 //!   change requests only.
@@ -25,6 +27,7 @@
 //! ```
 
 mod block;
+mod buckets;
 pub mod config;
 mod counts;
 #[cfg(test)]
@@ -32,9 +35,12 @@ mod fake;
 mod filter;
 mod matched;
 mod message;
+mod query;
 mod requests;
 mod rules;
+mod scope;
 mod strings;
+mod trace;
 
 pub use filter::{HeaderTag, Stream};
 pub use requests::{RequestConfig, RequestTag};

@@ -3,7 +3,7 @@
 use legation::format::ValueSource;
 use legation::headers::HeadersMut;
 use legation::http::HeaderName;
-use legation::{RequestHeaders, ResponseHeaders, Result};
+use legation::{RequestHeaders, ResponseHeaders, Result, filter_state, foreign};
 
 /// A request or a response. All that is decided goes through this trait, so
 /// that it can be tried on a message made of nothing but memory.
@@ -20,6 +20,9 @@ pub(crate) trait Message: ValueSource {
         take: &mut dyn FnMut(&[u8]),
     ) -> Result<(), Self::Error>;
 
+    /// Hands over the name of each header, as often as the header is there.
+    fn each_name(&mut self, take: &mut dyn FnMut(&[u8])) -> Result<(), Self::Error>;
+
     /// Puts this value in the place of all there are.
     fn set(&mut self, name: &HeaderName, value: &[u8]) -> Result<(), Self::Error>;
 
@@ -28,6 +31,15 @@ pub(crate) trait Message: ValueSource {
 
     /// Removes every value.
     fn remove(&mut self, name: &HeaderName) -> Result<(), Self::Error>;
+
+    /// Sets the filter state `wasm.NAME`.
+    fn set_state(&mut self, name: &str, value: &[u8]) -> Result<(), Self::Error>;
+
+    /// Changes a request's `:path`.
+    fn set_path(&mut self, path: &[u8]) -> Result<(), Self::Error>;
+
+    /// Has the route chosen anew.
+    fn clear_route_cache(&mut self) -> Result<(), Self::Error>;
 }
 
 /// A [`Message`] that is a request.
@@ -44,7 +56,7 @@ pub(crate) trait Response: Message {
 }
 
 macro_rules! message {
-    ($phase:ident) => {
+    ($phase:ident, $set_path:expr) => {
         impl Message for $phase {
             fn contains(&mut self, name: &HeaderName, alone: bool) -> Result<bool> {
                 contains(self.headers(), name, alone)
@@ -63,15 +75,34 @@ macro_rules! message {
                 self.headers().append(name, value)
             }
 
+            fn each_name(&mut self, take: &mut dyn FnMut(&[u8])) -> Result<()> {
+                self.headers().all()?.for_each(|(name, _)| take(name));
+                Ok(())
+            }
+
             fn remove(&mut self, name: &HeaderName) -> Result<()> {
                 self.headers().remove(name)
+            }
+
+            fn set_state(&mut self, name: &str, value: &[u8]) -> Result<()> {
+                filter_state::set(name, value)
+            }
+
+            fn set_path(&mut self, path: &[u8]) -> Result<()> {
+                let set_path: fn(&mut Self, &[u8]) -> Result<()> = $set_path;
+                set_path(self, path)
+            }
+
+            fn clear_route_cache(&mut self) -> Result<()> {
+                Ok(foreign::clear_route_cache()?)
             }
         }
     };
 }
 
-message!(RequestHeaders);
-message!(ResponseHeaders);
+message!(RequestHeaders, |request, path| request.set_path(path));
+// A response has none.
+message!(ResponseHeaders, |_, _| Ok(()));
 
 impl Request for RequestHeaders {
     fn keep(&mut self) -> Result<()> {

@@ -2,7 +2,7 @@
 //! less a request.
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{ConfigErrors, Problem};
+use legation::config::{ConfigErrors, Problem, Schema};
 use legation::{Configure, Flow, HttpFilter, RequestHeaders, Result};
 
 use crate::config::Config;
@@ -12,7 +12,12 @@ use crate::filter::{HeaderTag, Stream};
 pub struct RequestTag(HeaderTag);
 
 /// A [`Config`] without responses.
-#[derive(Debug)]
+#[derive(Debug, Schema)]
+#[schema(as = Config, {
+    "allOf": [{
+        "properties": { "rules": { "items": { "properties": { "response": false } } } },
+    }],
+})]
 pub struct RequestConfig(pub Config);
 
 impl Deserr<ConfigErrors> for RequestConfig {

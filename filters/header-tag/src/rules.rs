@@ -2,12 +2,14 @@
 
 use legation::config::Mode;
 use legation::http::HeaderName;
-use legation::matcher::{self, Matcher};
+use legation::matcher;
 
 use crate::block::Block;
-use crate::config::{self, Apply, Config, Name, ResponseChanges, Statuses};
+use crate::buckets::{Assigned, Buckets};
+use crate::config::{self, Apply, Config, Name, ResponseChanges, Statuses, When};
 use crate::matched::Matched;
 use crate::message::{Request, Response};
+use crate::scope::Scope;
 use crate::strings::Strings;
 
 /// The rules, ready to be applied.
@@ -15,12 +17,13 @@ use crate::strings::Strings;
 pub(crate) struct Rules {
     strip: Box<[HeaderName]>,
     list: Box<[Rule]>,
+    buckets: Buckets,
     mode: Mode,
 }
 
 #[derive(Debug)]
 struct Rule {
-    when: Matcher,
+    when: When,
     request: Option<Block>,
     response: Option<OnResponse>,
     /// Whether no later rule is looked at where this one matches.
@@ -41,6 +44,8 @@ pub(crate) struct Decision {
     pub(crate) matched: Matched,
     /// Whether one of them is to change the response.
     pub(crate) awaits_response: bool,
+    /// The buckets that were asked for.
+    pub(crate) assigned: Assigned,
     /// Values that came out empty, so that nothing was written for them.
     pub(crate) empty_values: u64,
 }
@@ -52,6 +57,7 @@ impl Rules {
         let mut rules = Self {
             strip: config.strip.into_iter().map(Name::into_inner).collect(),
             list: rules.collect(),
+            buckets: Buckets::new(config.weighted_buckets),
             mode: config.mode,
         };
         rules.find_lone_reads();
@@ -71,7 +77,8 @@ impl Rules {
             }
         }
         let mut decision = Decision::default();
-        let mut request = matcher::Request::new(message);
+        let mut scope = Scope::new(message, &self.buckets, Assigned::default());
+        let mut request = matcher::Request::new(&mut scope);
         let mut needs_request = false;
         for (index, rule) in self.list.iter().enumerate() {
             if !rule.when.matches(&mut request)? {
@@ -81,8 +88,12 @@ impl Rules {
             if let Some(response) = rule.response.as_ref().filter(|_| enforced) {
                 decision.awaits_response = true;
                 needs_request |= response.needs_request;
+                for experiment in response.block.experiments() {
+                    request.view().bucket(experiment)?;
+                }
             }
             if let Some(block) = rule.request.as_ref().filter(|_| enforced) {
+                request.view().when = Some(&rule.when);
                 let empty = block.apply(request.view(), scratch)?;
                 decision.empty_values = decision.empty_values.saturating_add(empty);
             }
@@ -93,6 +104,7 @@ impl Rules {
         if needs_request {
             request.view().keep()?;
         }
+        decision.assigned = scope.assigned();
         Ok(decision)
     }
 
@@ -101,17 +113,22 @@ impl Rules {
     pub(crate) fn on_response<M: Response>(
         &self,
         matched: &Matched,
+        assigned: Assigned,
         message: &mut M,
         scratch: &mut Strings,
     ) -> Result<u64, M::Error> {
+        let mut scope = Scope::new(message, &self.buckets, assigned);
         let mut empty_values = 0_u64;
         for index in matched.iter() {
-            let rule = self.list.get(index);
-            let Some(response) = rule.and_then(|rule| rule.response.as_ref()) else {
+            let Some(rule) = self.list.get(index) else {
                 continue;
             };
-            if response.is_for(message)? {
-                let empty = response.block.apply(message, scratch)?;
+            let Some(response) = &rule.response else {
+                continue;
+            };
+            if response.is_for(&mut scope)? {
+                scope.when = Some(&rule.when);
+                let empty = response.block.apply(&mut scope, scratch)?;
                 empty_values = empty_values.saturating_add(empty);
             }
         }
@@ -132,6 +149,9 @@ impl Rules {
             let reads = rule.when.needs().header_reads.saturating_add(block);
             reads.saturating_add(kept)
         });
+        // What a bucket's key reads is read once, of whatever rule asks first.
+        let keys = usize::from(!self.buckets.is_empty()).saturating_mul(2);
+        let requests = requests.chain([keys]);
         let alone_on_request = requests.fold(0, usize::saturating_add) <= 1;
         let responses = self.list.iter().filter_map(|rule| rule.response.as_ref());
         let responses = responses.map(|response| {
@@ -155,7 +175,7 @@ impl Rule {
         let request = rule
             .request
             .0
-            .map(|changes| Block::new(changes.into_changes()));
+            .map(|changes| Block::new(changes.into_all_changes()));
         Self {
             when: rule.when,
             request,

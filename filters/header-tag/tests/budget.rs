@@ -20,6 +20,9 @@ const SET: &str = "proxy_replace_header_map_value";
 const ADD: &str = "proxy_add_header_map_value";
 const REMOVE: &str = "proxy_remove_header_map_value";
 const PROPERTY: &str = "proxy_get_property";
+const SET_PROPERTY: &str = "proxy_set_property";
+const FOREIGN: &str = "proxy_call_foreign_function";
+const TIME: &str = "proxy_get_current_time_nanoseconds";
 
 fn host(configuration: Value) -> Host<HeaderTag> {
     let host = Host::configure(configuration).unwrap();
@@ -195,6 +198,99 @@ fn what_a_rule_does_not_need_is_not_asked_for() {
         (json!({"disabled": true}), vec![]),
     ] {
         assert_eq!(calls(one_rule(&rule)), expected, "{rule}");
+    }
+}
+
+#[test]
+fn a_bucket_costs_what_its_key_does_however_often_it_is_asked_for() {
+    let release = json!({
+        "name": "release",
+        "hash_key": "%REQ(x-1)%",
+        "buckets": [{"name": "canary", "weight": 10}, {"name": "stable", "weight": 90}]
+    });
+    for (rule, expected) in [
+        (json!({"request": {"remove": "x-none"}}), vec![REMOVE]),
+        (
+            json!({"request": {"set": {"x-a": "%BUCKET(release)%", "x-b": "%BUCKET(release)%"}}}),
+            vec![GET_MAP, SET, SET],
+        ),
+        (
+            json!({
+                "when": {"any": [{"bucket": {"release": "canary"}}, {"bucket": {"release": "stable"}}]},
+                "request": {"set": {"x-a": "%BUCKET(release)%"}}
+            }),
+            vec![GET_MAP, SET],
+        ),
+        // What the response is to know is found out at the request, and no more.
+        (
+            json!({"response": {"set": {"x-a": "%BUCKET(release)%"}}}),
+            vec![GET_MAP],
+        ),
+        (
+            json!({"request": {"filter_state": {"release": "%BUCKET(release)%"}, "clear_route_cache": true}}),
+            vec![GET_MAP, SET_PROPERTY, FOREIGN],
+        ),
+    ] {
+        let configuration = json!({"weighted_buckets": release, "rules": [rule]});
+        let host = Host::<HeaderTag>::new();
+        host.set_foreign_function("clear_route_cache", |_| Ok(vec![]));
+        host.load(configuration).unwrap();
+        host.exchange(request()).run();
+        let exchange = host.exchange(request()).run();
+        let calls = exchange.calls_in(Callback::RequestHeaders);
+        assert_eq!(calls.names(), expected, "{rule}");
+    }
+}
+
+#[test]
+fn what_is_made_costs_what_it_is_made_of() {
+    for (request, expected) in [
+        (json!({"set": {"x-a": "%UNIQUE_ID%"}}), vec![SET]),
+        (json!({"set": {"x-a": "%UUID_V7%"}}), vec![TIME, SET]),
+        (
+            json!({"set": {"x-a": "%START_TIME(%s)%"}}),
+            vec![PROPERTY, SET],
+        ),
+        (
+            json!({"set": {"x-a": "%SHA256(REQ(x-1))%"}}),
+            vec![GET_MAP, SET],
+        ),
+        (
+            json!({"set": {"x-a": "%JWT_CLAIM(user:sub)%"}}),
+            vec![PROPERTY, REMOVE],
+        ),
+        (
+            json!({"set": {"x-a": {"value": "%REQ(x-1)%", "map": {"value 1": "1"}}}}),
+            vec![GET_MAP, SET],
+        ),
+        (
+            json!({"query": {"set": {"tag": "red"}}}),
+            vec![GET_MAP, SET],
+        ),
+        (json!({"query": {"set": {"tag": "blue"}}}), vec![GET_MAP]),
+        (
+            json!({"traceparent": {"sampled": 50}}),
+            vec![GET_MAP, SET, REMOVE],
+        ),
+        (json!({"dedupe": {"x-1": "RETAIN_UNIQUE"}}), vec![GET_MAP]),
+        (
+            json!({"regex_rewrite": {"x-1": {"pattern": "none"}}}),
+            vec![GET_MAP],
+        ),
+        (
+            json!({"regex_rewrite": {"x-1": {"pattern": "value"}}}),
+            vec![GET_MAP, SET],
+        ),
+        (
+            json!({"remove_on_match": {"prefix": "x-2"}}),
+            [vec![GET_MAP], vec![REMOVE; 11]].concat(),
+        ),
+    ] {
+        assert_eq!(
+            calls(one_rule(&json!({"request": request}))),
+            expected,
+            "{request}"
+        );
     }
 }
 

@@ -15,10 +15,10 @@ use legation_testing::chaos::{case, spoil};
 use legation_testing::{Answer, Host, Outcome, Request, Response, chaos};
 use serde_json::{Value, json};
 
-/// Cases for each configuration; there are five.
-const CASES: u64 = 25_000;
+/// Cases for each configuration; there are six.
+const CASES: u64 = 21_000;
 
-fn configurations() -> [Value; 5] {
+fn configurations() -> [Value; 6] {
     [
         json!({"rules": [{"request": {"set": {"x-tag": "1"}}}]}),
         json!({
@@ -61,6 +61,29 @@ fn configurations() -> [Value; 5] {
         json!({"mode": "report", "rules": [
             {"name": "a", "when": {"path": {"prefix": "/"}}, "request": {"set": {"x-tag": "1"}}}
         ]}),
+        json!({
+            "weighted_buckets": {
+                "name": "b", "hash_key": ["%COOKIE(c)%", "%REQ(x-1)%"], "override_by": "%REQ(x-2)%",
+                "random_without_key": true, "buckets": [{"name": "x", "weight": 1}, {"name": "y", "weight": 2}]
+            },
+            "rules": [{
+                "when": {
+                    "path": [{"template": "/a/{b}/**"}, {"regex": "/(?P<b>.*)"}],
+                    "any": [{"bucket": {"b": "x"}}, {"jwt_claims": {"name": "user:a.b", "contains": "a"}}, {"method": "GET"}]
+                },
+                "request": {
+                    "remove_on_match": {"suffix": "1"},
+                    "regex_rewrite": {"x-2": {"pattern": "(.)a", "substitution": "\\1"}},
+                    "set": {"x-8": ["%BUCKET(b)%%CAPTURE(b)%", "%SHA256(REQ(x-3))%%JWT_CLAIM(user:a)%%UUID_V7%%START_TIME(%s)%"]},
+                    "dedupe": {"x-4": "RETAIN_UNIQUE"},
+                    "query": {"set": {"q": {"value": "%REQ(x-1)%", "map": {"a": "b"}, "default": "c"}}, "remove": "r"},
+                    "traceparent": {"sampled": 50},
+                    "filter_state": {"tag": "%BUCKET(b)%"},
+                    "clear_route_cache": true
+                },
+                "response": {"set": {"x-8": "%BUCKET(b)%%CAPTURE(b)%"}, "dedupe": {"x-1": "RETAIN_LAST"}}
+            }]
+        }),
         json!({"rules": vec![json!({"response": {"add_if_absent": {"x-tag": "1"}}}); 130]}),
     ]
 }

@@ -89,6 +89,28 @@ fn the_canary_example_tags_one_in_ten_and_cannot_be_forged() {
 }
 
 #[test]
+fn the_release_example_keeps_each_user_in_one_of_two_buckets() {
+    let with_buckets = configurations()
+        .into_iter()
+        .find(|one| one.get("weighted_buckets").is_some());
+    let host = host(&with_buckets.unwrap());
+    let release = |user: usize| {
+        let request = Request::get("/").header("x-release", "canary");
+        let request = request.header("cookie", format!("user=user-{user}"));
+        let exchange = host.exchange(request).run();
+        let releases = exchange.upstream().values("x-release");
+        let served_by = exchange.response().header("x-served-by").map(str::to_owned);
+        assert_eq!(served_by.is_some(), releases == ["canary"]);
+        releases
+    };
+    // As many as the test of the buckets has, by the same name.
+    let canaries = (0..60).filter(|user| release(*user) == ["canary"]);
+    assert_eq!(canaries.collect::<Vec<_>>(), [10, 27, 37, 54, 58]);
+    let nobody = host.exchange(Request::get("/")).run();
+    assert_eq!(nobody.upstream().values("x-release"), ["stable"]);
+}
+
+#[test]
 fn the_buckets_example_gives_each_request_one_bucket() {
     let host = host(&configurations()[2]);
     let mut buckets = BTreeMap::new();

@@ -1,6 +1,7 @@
 //! header-tag, as Envoy runs it.
 
 mod as_shipped;
+mod canary;
 mod hostile;
 mod mistakes;
 mod observed;

@@ -12,7 +12,7 @@ fn changed(changes: &str, headers: &[(&str, &str)]) -> Vec<String> {
 fn apply(changes: &str, mut message: Fake) -> (Fake, u64) {
     let config = fake::config(&format!(r#"{{"rules": [{{"request": {changes}}}]}}"#));
     let changes = config.rules.into_iter().next().unwrap().request.0.unwrap();
-    let block = Block::new(changes.into_changes());
+    let block = Block::new(changes.into_all_changes());
     let Ok(empty) = block.apply(&mut message, &mut Strings::default());
     (message, empty)
 }
@@ -199,7 +199,7 @@ fn what_scratch_holds_from_a_rule_before_is_not_seen() {
         r#"{"rules": [{"request": {"set": {"x-a": "%REQ(x-1)%"}, "rename": {"x-1": "x-2"}}}]}"#,
     );
     let changes = config.rules.into_iter().next().unwrap().request.0.unwrap();
-    let block = Block::new(changes.into_changes());
+    let block = Block::new(changes.into_all_changes());
     let mut scratch = Strings::default();
     let mut first = Fake::request(&[("x-1", "one")]);
     let Ok(_) = block.apply(&mut first, &mut scratch);
@@ -207,4 +207,167 @@ fn what_scratch_holds_from_a_rule_before_is_not_seen() {
     let Ok(_) = block.apply(&mut second, &mut scratch);
     assert_eq!(first.headers(), ["x-2: one", "x-a: one"]);
     assert_eq!(second.headers(), ["x-2: two", "x-a: two"]);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_value_is_rewritten_mapped_and_has_a_default_in_this_order() {
+    let value = |long: &str, sent: &str| {
+        let changes = format!(r#"{{"set": {{"x-a": {long}}}}}"#);
+        changed(&changes, &[("x-in", sent)]).pop().unwrap()
+    };
+    let rewritten = r#"{"value": "%REQ(x-in)%", "regex_rewrite": {"pattern": "^v([0-9]+).*", "substitution": "\\1"}}"#;
+    assert_eq!(value(rewritten, "v12-b"), "x-a: 12");
+    assert_eq!(value(rewritten, "b"), "x-a: b");
+
+    let mapped = r#"{"value": "%REQ(x-in)%", "map": {"gold": "1", "silver": "2"}, "default": "9"}"#;
+    for (sent, made) in [("gold", "1"), ("silver", "2"), ("lead", "9"), ("", "9")] {
+        assert_eq!(value(mapped, sent), format!("x-a: {made}"));
+    }
+    let default = r#"{"value": "%REQ(x-none)%", "default": "none"}"#;
+    assert_eq!(value(default, "1"), "x-a: none");
+    let all = r#"{"value": "%REQ(x-in)%", "regex_rewrite": {"pattern": "-.*"}, "map": {"gold": ""}, "default": "d"}"#;
+    assert_eq!(value(all, "gold-1"), "x-a: d");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_is_made_for_the_occasion_is_made() {
+    let lines = changed(
+        r#"{"set": {
+            "x-a": "%SHA256(REQ(x-in)):16%", "x-b": "%SHA256(REQ(x-none))%", "x-c": "%UUID_V7%",
+            "x-d": "%UNIQUE_ID%", "x-e": "%SHA256(COOKIE(a))%"
+        }}"#,
+        &[("x-in", "abc"), ("cookie", "a=abc")],
+    );
+    let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(
+        lines[2..],
+        [
+            "x-a: ba7816bf8f01cfea",
+            "x-c: 01541b91-cb96-7000-8000-000000000000",
+            "x-d: 00000000-0000-4000-8000-000000000000",
+            &format!("x-e: {abc}"),
+        ]
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn headers_are_removed_by_their_names_but_for_those_that_are_nobodys_to_change() {
+    let sent = [
+        ("x-internal-a", "1"),
+        ("content-length", "1"),
+        ("x-a", "2"),
+        ("x-internal-b", "3"),
+        ("x-internal-a", "4"),
+    ];
+    assert_eq!(
+        changed(r#"{"remove_on_match": {"prefix": "x-internal-"}}"#, &sent),
+        ["content-length: 1", "x-a: 2"]
+    );
+    let (message, _) = apply(
+        r#"{"remove_on_match": [{"regex": ".*"}]}"#,
+        Fake::request(&sent),
+    );
+    assert_eq!(message.headers(), ["content-length: 1"]);
+    assert_eq!(message.request.len(), 4);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn values_are_replaced_where_a_pattern_finds_something() {
+    let changes =
+        r#"{"regex_rewrite": {"x-a": {"pattern": "([a-z])\\d", "substitution": "<\\1>"}}}"#;
+    let sent = [("x-a", "a1b2"), ("x-b", "c3"), ("x-a", "d")];
+    assert_eq!(
+        changed(changes, &sent),
+        ["x-b: c3", "x-a: <a><b>", "x-a: d"]
+    );
+    let untouched = [("x-a", "a"), ("x-b", "c3"), ("x-a", "d")];
+    assert_eq!(
+        changed(changes, &untouched),
+        ["x-a: a", "x-b: c3", "x-a: d"]
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn repeated_values_are_dropped() {
+    let sent = [("x-a", "1"), ("x-a", "2"), ("x-a", "1"), ("x-b", "3")];
+    for (kept, left) in [
+        ("RETAIN_FIRST", vec!["x-b: 3", "x-a: 1"]),
+        ("RETAIN_LAST", vec!["x-b: 3", "x-a: 1"]),
+        ("RETAIN_UNIQUE", vec!["x-b: 3", "x-a: 1", "x-a: 2"]),
+    ] {
+        let changes = format!(r#"{{"dedupe": {{"x-a": "{kept}"}}}}"#);
+        assert_eq!(changed(&changes, &sent), left, "{kept}");
+    }
+    // So nothing is appended twice to a request that comes by again.
+    let changes = r#"{"append": {"x-a": "tag"}, "dedupe": {"x-a": "RETAIN_UNIQUE"}}"#;
+    let once = changed(changes, &[("x-a", "own")]);
+    assert_eq!(once, ["x-a: own", "x-a: tag"]);
+    assert_eq!(changed(changes, &[("x-a", "own"), ("x-a", "tag")]), once);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn filter_state_is_set_and_the_route_chosen_anew() {
+    let (message, empty) = apply(
+        r#"{"filter_state": {"tag": "a %REQ(x-in)%", "none": "%REQ(x-none)%"}, "clear_route_cache": true}"#,
+        Fake::request(&[("x-in", "1")]),
+    );
+    assert_eq!(
+        (message.states, message.cleared, empty),
+        (vec!["tag=a 1".to_owned()], 1, 1)
+    );
+    assert_eq!(message.request.len(), 4);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_query_is_changed_and_the_path_is_not() {
+    let path = |changes: &str, path: &str| {
+        let (message, empty) = apply(changes, Fake::request(&[]).path(path));
+        let path = message.request.iter().find(|(name, _)| name == ":path");
+        (String::from_utf8(path.unwrap().1.clone()).unwrap(), empty)
+    };
+    let changes = r#"{"query": {
+        "remove": "debug", "rename": {"u": "user"},
+        "set": {"tag": "%QUERY_PARAM(u)% x", "none": "%REQ(x-none)%"}, "append": {"via": "edge"}
+    }}"#;
+    assert_eq!(
+        path(
+            changes,
+            "/a;b/../c?x=%2f&debug=1&u=%C3%A9&tag=forged&none=forged&y"
+        ),
+        (
+            "/a;b/../c?x=%2f&user=%C3%A9&tag=%C3%A9%20x&y&via=edge".to_owned(),
+            1
+        )
+    );
+    assert_eq!(path(changes, "*"), ("*".to_owned(), 1));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_trace_is_made_where_there_is_none_and_a_valid_one_is_left_alone() {
+    let given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+    let made = "traceparent: 00-00000000000000000000000000000001-0000000000000001-0";
+    for (changes, sampled) in [
+        (r#"{"traceparent": {}}"#, "0"),
+        (r#"{"traceparent": {"sampled": 100}}"#, "1"),
+    ] {
+        let made = format!("{made}{sampled}");
+        let sent = [("traceparent", given), ("tracestate", "a=b")];
+        let lines = [
+            format!("traceparent: {given}"),
+            "tracestate: a=b".to_owned(),
+        ];
+        assert_eq!(changed(changes, &sent), lines);
+        assert_eq!(changed(changes, &[]), [made.as_str()]);
+        for wrong in [
+            "",
+            "00-1-2-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-00",
+        ] {
+            let sent = [("traceparent", wrong), ("tracestate", "a=b")];
+            assert_eq!(changed(changes, &sent), [made.as_str()], "{wrong}");
+        }
+        // Nobody knows which of two is meant.
+        let twice = [("traceparent", given), ("traceparent", given)];
+        assert_eq!(changed(changes, &twice), [made.as_str()]);
+    }
 }

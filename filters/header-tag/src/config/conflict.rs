@@ -11,10 +11,12 @@ pub(super) enum Place {
     Remove,
     RenamedFrom,
     RenamedTo,
+    Rewritten,
     Set,
     OverwriteIfExists,
     AddIfAbsent,
     Append,
+    Deduped,
 }
 
 impl Place {
@@ -26,20 +28,27 @@ impl Place {
             Self::OverwriteIfExists => "overwrite_if_exists",
             Self::AddIfAbsent => "add_if_absent",
             Self::Append => "append",
+            Self::Rewritten => "regex_rewrite",
+            Self::Deduped => "dedupe",
         }
     }
 
     /// What to do about a name that stood in this place last, or `None` where
     /// the two make sense together.
     fn conflict(self, last: Self) -> Option<&'static str> {
-        use Place::{AddIfAbsent, Append, OverwriteIfExists, Remove, RenamedFrom, RenamedTo, Set};
+        use Place::{
+            AddIfAbsent, Append, Deduped, OverwriteIfExists, Remove, RenamedFrom, RenamedTo,
+            Rewritten, Set,
+        };
         match (last, self) {
             // The old name gets a new value; the new name is cleared first, or
             // has a default, or gets one value more. Renames among themselves
             // were looked at when they were read.
             (RenamedFrom, Set)
             | (Remove, RenamedTo)
-            | (RenamedTo, AddIfAbsent | Append)
+            | (RenamedTo, AddIfAbsent | Append | Rewritten)
+            | (Rewritten, AddIfAbsent | Append)
+            | (RenamedTo | Rewritten | Set | OverwriteIfExists | AddIfAbsent | Append, Deduped)
             | (RenamedFrom | RenamedTo, RenamedFrom | RenamedTo) => None,
             (Remove, Remove) => Some("name it once"),
             (Remove, RenamedFrom) => {
@@ -51,6 +60,10 @@ impl Place {
             (Remove | RenamedFrom, OverwriteIfExists) => {
                 Some("by then it is not there to be overwritten")
             }
+            (Remove | RenamedFrom, Rewritten | Deduped) => {
+                Some("by then it is not there: name the header it has become, or leave it out")
+            }
+            (Rewritten, Set | OverwriteIfExists) => Some("what was rewritten would be lost"),
             (Remove | RenamedFrom, AddIfAbsent | Append) => {
                 Some("by then it is not there: write `set`")
             }
@@ -64,6 +77,7 @@ impl Place {
 pub(super) struct Checks<'a> {
     at: ValuePointerRef<'a>,
     noted: Vec<(Place, &'a Name)>,
+    changes: bool,
     errors: Option<ConfigErrors>,
 }
 
@@ -72,6 +86,7 @@ impl<'a> Checks<'a> {
         Self {
             at,
             noted: Vec::new(),
+            changes: false,
             errors: None,
         }
     }
@@ -104,11 +119,16 @@ impl<'a> Checks<'a> {
         );
     }
 
+    /// Notes that something else than a named header is changed, if it is.
+    pub(super) fn changes(&mut self, something: bool) {
+        self.changes |= something;
+    }
+
     /// What is wrong with the block.
     pub(super) fn done(mut self) -> Option<ConfigErrors> {
-        if self.noted.is_empty() {
+        if self.noted.is_empty() && !self.changes {
             let problem = Problem::new("nothing is changed here").help(
-                "name headers under `remove`, `rename`, `set`, `overwrite_if_exists`, `add_if_absent` or `append`",
+                "name headers under `remove`, `rename`, `set`, `overwrite_if_exists`, `add_if_absent`, `append`, …",
             );
             ConfigErrors::add(&mut self.errors, ConfigErrors::at(self.at, problem));
         }

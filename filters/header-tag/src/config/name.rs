@@ -3,7 +3,7 @@
 use std::fmt;
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{ConfigErrors, HeaderName, Key, OrderedMap, Problem};
+use legation::config::{ConfigErrors, HeaderName, Key, OrderedMap, Problem, Schema};
 use legation::http::header::{self, HeaderName as HttpName};
 
 /// The name of a header that a rule may change.
@@ -12,11 +12,18 @@ use legation::http::header::{self, HeaderName as HttpName};
 /// routes and access rules were decided. `content-length` and
 /// `transfer-encoding` are refused: they say where a message ends, and one whose
 /// header says otherwise is read as two.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Schema)]
+#[schema(as = HeaderName)]
 pub struct Name {
     name: HttpName,
     /// As the document has it, to find it there again.
     written: Box<str>,
+}
+
+/// Whether a header of this name is one that rules may change.
+pub(crate) fn may_change(name: &[u8]) -> bool {
+    !name.starts_with(b":")
+        && ![&b"host"[..], b"content-length", b"transfer-encoding"].contains(&name)
 }
 
 impl Name {
@@ -75,8 +82,36 @@ impl Deserr<ConfigErrors> for Name {
     }
 }
 
+/// The name of a filter's state: the access log has it as `wasm.NAME`.
+#[derive(Debug, PartialEq, Eq, Schema)]
+#[schema({ "type": "string", "minLength": 1 })]
+pub struct StateName(Box<str>);
+
+impl StateName {
+    /// The name.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The name.
+    pub fn into_inner(self) -> Box<str> {
+        self.0
+    }
+}
+
+impl Key for StateName {
+    fn from_key(key: &str) -> Result<Self, Problem> {
+        match legation::filter_state::check_name(key) {
+            Ok(()) => Ok(Self(key.into())),
+            Err(error) => Err(Problem::new(error.to_string())
+                .help("it becomes `wasm.NAME`: write a word such as `release`")),
+        }
+    }
+}
+
 /// Old names and the new name of each.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Schema)]
+#[schema(as = OrderedMap<Name, Name>)]
 pub struct Renames(Vec<(Name, Name)>);
 
 impl IntoIterator for Renames {

@@ -3,14 +3,17 @@
 use std::fmt;
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{ConfigErrors, OneOrMany, Problem, string};
+use legation::config::{ConfigErrors, Key, OneOrMany, Problem, Schema, string};
 use legation::format::{Format, Uses};
+
+use super::made::{Finish, Long, OPERATORS};
 
 /// Longer names make unwieldy counters.
 const LONGEST_LABEL: usize = 64;
 
 /// What a rule is called.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({ "type": "string", "pattern": "^[A-Za-z0-9_-]+$", "maxLength": LONGEST_LABEL })]
 pub struct Label(String);
 
 impl Label {
@@ -26,20 +29,25 @@ impl fmt::Display for Label {
     }
 }
 
+impl Key for Label {
+    fn from_key(text: &str) -> Result<Self, Problem> {
+        if !is_word(text) || text.len() > LONGEST_LABEL {
+            return Err(Problem::new(format!(
+                "a name is 1 to {LONGEST_LABEL} characters from A-Z, a-z, 0-9, `_` and `-`"
+            ))
+            .help("it becomes part of a counter's name, where other characters have a meaning"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
 impl Deserr<ConfigErrors> for Label {
     fn deserialize_from_value<V: IntoValue>(
         value: Value<V>,
         location: ValuePointerRef<'_>,
     ) -> Result<Self, ConfigErrors> {
         let text = string(value, location, "a name")?;
-        if !is_word(&text) || text.len() > LONGEST_LABEL {
-            let problem = Problem::new(format!(
-                "a name is 1 to {LONGEST_LABEL} characters from A-Z, a-z, 0-9, `_` and `-`"
-            ))
-            .help("it becomes part of a counter's name, where other characters have a meaning");
-            return Err(ConfigErrors::at(location, problem));
-        }
-        Ok(Self(text))
+        Self::from_key(&text).map_err(|problem| ConfigErrors::at(location, problem))
     }
 }
 
@@ -48,13 +56,63 @@ fn is_word(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_word_byte)
 }
 
+/// A format with header-tag's own operators.
+#[derive(Debug, Schema)]
+#[schema(as = Format)]
+pub(super) struct Formatted(pub(super) Format);
+
+impl Deserr<ConfigErrors> for Formatted {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, ConfigErrors> {
+        Format::read_with(value, location, &OPERATORS).map(Self)
+    }
+}
+
+/// A text that may stand in a header as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({ "type": "string" })]
+pub(super) struct Plain(String);
+
+impl Plain {
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl Deserr<ConfigErrors> for Plain {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, ConfigErrors> {
+        let text = string(value, location, "a text")?;
+        if text.chars().any(|char| char.is_control() && char != '\t') {
+            let problem = Problem::new("a control character");
+            let problem = problem.help("a header's value holds none but tabs");
+            return Err(ConfigErrors::at(location, problem));
+        }
+        Ok(Self(text.trim().to_owned()))
+    }
+}
+
+/// A value, ready to be made.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) format: Format,
+    pub(crate) finish: Option<Box<Finish>>,
+}
+
 /// What a header is made of, on one side.
 macro_rules! value {
     ($(#[$doc:meta])* $value:ident, $check:ident) => {
         $(#[$doc])*
-        #[derive(Debug)]
+        #[derive(Debug, Schema)]
+        #[schema({
+            "anyOf": [generator.subschema_for::<Format>(), generator.subschema_for::<Long>()],
+        })]
         pub struct $value {
-            format: Format,
+            made: Made,
             written_empty: bool,
         }
 
@@ -64,11 +122,15 @@ macro_rules! value {
             pub(super) fn is_written_empty(&self) -> bool {
                 self.written_empty
             }
+
+            pub(super) fn format(&self) -> &Format {
+                &self.made.format
+            }
         }
 
-        impl From<$value> for Format {
+        impl From<$value> for Made {
             fn from(value: $value) -> Self {
-                value.format
+                value.made
             }
         }
 
@@ -78,9 +140,20 @@ macro_rules! value {
                 location: ValuePointerRef<'_>,
             ) -> Result<Self, ConfigErrors> {
                 let written_empty = matches!(&value, Value::String(text) if text.trim().is_empty());
-                let format = Format::deserialize_from_value(value, location)?;
-                match $check(format.uses()) {
-                    None => Ok(Self { format, written_empty }),
+                let is_long = matches!(value, Value::Map(_));
+                let (format, finish) = if is_long {
+                    Long::deserialize_from_value(value, location)?.into_parts()
+                } else {
+                    (Formatted::deserialize_from_value(value, location)?, None)
+                };
+                match $check(format.0.uses()) {
+                    None => Ok(Self {
+                        made: Made { format: format.0, finish },
+                        written_empty,
+                    }),
+                    Some(problem) if is_long => {
+                        Err(ConfigErrors::at(location.push_key("value"), problem))
+                    }
                     Some(problem) => Err(ConfigErrors::at(location, problem)),
                 }
             }
@@ -98,7 +171,7 @@ value! {
     ResponseValue, check_response_uses
 }
 
-fn check_request_uses(uses: Uses) -> Option<Problem> {
+pub(super) fn check_request_uses(uses: Uses) -> Option<Problem> {
     let uses_response = uses.response_headers || uses.response_trailers || uses.response_attributes;
     uses_response.then(|| {
         Problem::new("a request's header cannot be made from the response")
@@ -114,7 +187,13 @@ fn check_response_uses(uses: Uses) -> Option<Problem> {
 }
 
 /// Statuses of a response: codes, and classes of them.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Schema)]
+#[schema({
+    "anyOf": [
+        generator.subschema_for::<StatusRange>(),
+        { "type": "array", "minItems": 1, "items": generator.subschema_for::<StatusRange>() },
+    ],
+})]
 pub struct Statuses(Vec<StatusRange>);
 
 impl Statuses {
@@ -143,7 +222,13 @@ impl Deserr<ConfigErrors> for Statuses {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({
+    "anyOf": [
+        { "type": "integer", "minimum": 100, "maximum": 599 },
+        { "type": "string", "pattern": "^([1-5][0-9]{2}|[1-5]xx)$" },
+    ],
+})]
 struct StatusRange {
     first: u16,
     last: u16,

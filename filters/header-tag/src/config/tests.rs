@@ -379,3 +379,232 @@ fn a_configuration_with_five_mistakes_is_told_all_five() {
     );
     assert!(errors(config).iter().all(|error| error.contains("(line ")));
 }
+
+fn with_release(rule: &str) -> String {
+    format!(
+        r#"{{"weighted_buckets": [{{"name": "release", "hash_key": "%COOKIE(user)%",
+            "buckets": [{{"name": "canary", "weight": 10}}, {{"name": "stable", "weight": 90}}]}}],
+            "rules": [{rule}]}}"#
+    )
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn buckets_that_nobody_could_be_in_are_refused() {
+    let given = |fields: &str| {
+        format!(
+            r#"{{"weighted_buckets": {{"name": "r", {fields}}}, "rules": [{{"request": {{"remove": "x-a"}}}}]}}"#
+        )
+    };
+    let buckets = r#""buckets": [{"name": "a", "weight": 1}, {"name": "b", "weight": 2}]"#;
+    let key = r#""hash_key": "%COOKIE(user)%""#;
+    for (fields, error) in [
+        (
+            buckets.to_owned(),
+            "weighted_buckets.hash_key: missing field",
+        ),
+        (
+            format!("{buckets}, \"hash_key\": []"),
+            "weighted_buckets.hash_key: an empty list",
+        ),
+        (
+            format!("{buckets}, \"hash_key\": \"user\""),
+            "weighted_buckets.hash_key: the same for all requests; name what",
+        ),
+        (
+            format!("{buckets}, \"hash_key\": \"%RESP(x-a)%\""),
+            "weighted_buckets.hash_key: the response has no say in its request's bucket",
+        ),
+        (
+            format!("{buckets}, \"hash_key\": \"%BUCKET(r)%\""),
+            "weighted_buckets.hash_key: column 1: unknown operator `BUCKET`",
+        ),
+        (key.to_owned(), "weighted_buckets.buckets: missing field"),
+        (
+            format!(r#"{key}, "buckets": [{{"name": "a", "weight": 0}}]"#),
+            "weighted_buckets.buckets: every weight is 0",
+        ),
+        (
+            format!(r#"{key}, "buckets": [{{"name": "a", "weight": -1}}]"#),
+            "weighted_buckets.buckets[0].weight: ",
+        ),
+        (
+            format!(
+                r#"{key}, "buckets": [{{"name": "a", "weight": 1}}, {{"name": "a", "weight": 2}}]"#
+            ),
+            "weighted_buckets.buckets[1].name: another bucket is called `a`",
+        ),
+        (
+            format!(r#"{key}, {buckets}, "default_bucket": "c""#),
+            "weighted_buckets.default_bucket: no bucket is called `c`; known: a, b",
+        ),
+        (
+            format!(r#"{key}, {buckets}, "default_bucket": "a", "random_without_key": true"#),
+            "weighted_buckets.default_bucket: `random_without_key` is given too",
+        ),
+        (
+            format!(r#"{key}, {buckets}, "salt": """#),
+            "weighted_buckets.salt: a salt is 1 to 256 bytes",
+        ),
+    ] {
+        assert_begin(&errors(&given(&fields)), &[error]);
+    }
+    let division = |name: &str| format!(r#"{{"name": "{name}", {key}, {buckets}}}"#);
+    let divisions = |names: &[&str]| {
+        let all: Vec<_> = names.iter().map(|name| division(name)).collect();
+        format!(
+            r#"{{"weighted_buckets": [{}], "rules": [{{"request": {{"remove": "x-a"}}}}]}}"#,
+            all.join(", ")
+        )
+    };
+    assert_begin(
+        &errors(&divisions(&["a", "b", "a"])),
+        &["weighted_buckets[2].name: others are called `a` too"],
+    );
+    let nine = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
+    accept(&divisions(&nine[..8]));
+    assert_begin(
+        &errors(&divisions(&nine)),
+        &["weighted_buckets: more than 8 divisions"],
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn buckets_and_captures_that_are_not_there_are_refused_where_they_are_named() {
+    for (rule, error) in [
+        (
+            r#"{"when": {"bucket": {"relase": "canary"}}, "disabled": true}"#,
+            "rules[0].when.bucket: no division into buckets is called `relase`; did you mean `release`?",
+        ),
+        (
+            r#"{"when": {"not": {"bucket": {"release": ["canary", "blue"]}}}, "disabled": true}"#,
+            "rules[0].when.bucket.release: no bucket is called `blue`; known: canary, stable",
+        ),
+        (
+            r#"{"request": {"set": {"X-A": "%BUCKET(releas)%"}}}"#,
+            "rules[0].request.set.X-A: no division into buckets is called `releas`; did you mean `release`?",
+        ),
+        (
+            r#"{"response": {"filter_state": {"tag": "%SHA256(BUCKET(other))%"}}}"#,
+            "rules[0].response.filter_state.tag: no division into buckets is called `other`; known: release",
+        ),
+        (
+            r#"{"when": {"path": {"template": "/a/{id}"}}, "request": {"set": {"x-a": "%CAPTURE(di)%"}}}"#,
+            "rules[0].request.set.x-a: the rule's condition captures no `di`; name a part of `when.path`",
+        ),
+        (
+            r#"{"when": {"any": [{"path": {"template": "/a/{id}"}}]}, "request": {"append": {"x-a": "%CAPTURE(id)%"}}}"#,
+            "rules[0].request.append.x-a: the rule's condition captures no `id`",
+        ),
+        (
+            r#"{"when": {"jwt_claims": {"name": "sub", "present": true}}, "disabled": true}"#,
+            "rules[0].when.jwt_claims.name: \"sub\" names no claim; write `STATE:CLAIM`",
+        ),
+        (
+            r#"{"request": {"set": {"x-a": "%JWT_CLAIM(request:sub)%"}}}"#,
+            "rules[0].request.set.x-a: column 1: \"request\" is no filter state's name",
+        ),
+    ] {
+        assert_begin(&errors(&with_release(rule)), &[error]);
+    }
+    assert_begin(
+        &errors(r#"{"rules": [{"request": {"set": {"x-a": "%BUCKET(release)%"}}}]}"#),
+        &[
+            "rules[0].request.set.x-a: no division into buckets is called `release`; there is none: `weighted_buckets` is not given",
+        ],
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn long_values_and_the_other_operations_name_their_mistakes() {
+    for (request, error) in [
+        (
+            r#"{"set": {"x-a": {"valu": "1"}}}"#,
+            "set.x-a.valu: unknown field; did you mean `value`?",
+        ),
+        (
+            r#"{"set": {"x-a": {"value": "%RESP(x-b)%", "default": "1"}}}"#,
+            "set.x-a.value: a request's header cannot be made from the response",
+        ),
+        (
+            r#"{"set": {"x-a": {"value": "1", "default": "a\nb"}}}"#,
+            "set.x-a.default: a control character",
+        ),
+        (
+            r#"{"regex_rewrite": {"x-a": {"pattern": "("}}}"#,
+            "regex_rewrite.x-a.pattern: not a regular expression",
+        ),
+        (
+            r#"{"remove_on_match": "x-a"}"#,
+            "remove_on_match: a name stands under `remove`",
+        ),
+        (
+            r#"{"dedupe": {"x-a": "RETAIN_FIST"}}"#,
+            "dedupe.x-a: unknown value \"RETAIN_FIST\"; did you mean `RETAIN_FIRST`?",
+        ),
+        (
+            r#"{"filter_state": {"request": "1"}}"#,
+            "filter_state.request: `request` is an attribute of Envoy's",
+        ),
+        (
+            r#"{"remove": "x-a", "regex_rewrite": {"x-a": {"pattern": "a"}}}"#,
+            "regex_rewrite.x-a: `x-a` stands under `remove` too; by then it is not there",
+        ),
+        (
+            r#"{"regex_rewrite": {"x-a": {"pattern": "a"}}, "set": {"x-a": "1"}}"#,
+            "set.x-a: `x-a` stands under `regex_rewrite` too; what was rewritten would be lost",
+        ),
+        (
+            r#"{"rename": {"x-a": "x-b"}, "dedupe": {"x-a": "RETAIN_LAST"}}"#,
+            "dedupe.x-a: `x-a` stands under `rename` too; by then it is not there",
+        ),
+    ] {
+        assert_begin(
+            &request_errors(request),
+            &[&format!("rules[0].request.{error}")],
+        );
+    }
+    for (query, error) in [
+        ("{}", "query: nothing is changed here"),
+        (
+            r#"{"set": {"": "1"}}"#,
+            "query.set[\"\"]: not the name of a parameter",
+        ),
+        (
+            r#"{"set": {"a": "%RESP(x)%"}}"#,
+            "query.set.a: a request's header cannot be made",
+        ),
+        (
+            r#"{"set": {"a": "1"}, "append": {"a": "1"}}"#,
+            "query.append: `a` stands under `set` too",
+        ),
+        (
+            r#"{"remove": "a", "rename": {"b": "a"}}"#,
+            "query.rename: `a` stands under `remove` too",
+        ),
+    ] {
+        assert_begin(
+            &request_errors(&format!(r#"{{"query": {query}}}"#)),
+            &[&format!("rules[0].request.{error}")],
+        );
+    }
+    assert_begin(
+        &request_errors(r#"{"traceparent": {"sampled": 101}}"#),
+        &["rules[0].request.traceparent.sampled: "],
+    );
+    for request in [
+        r#"{"traceparent": {}}"#,
+        r#"{"clear_route_cache": true}"#,
+        r#"{"filter_state": {"tag": "1"}}"#,
+        r#"{"remove_on_match": [{"prefix": "x-"}]}"#,
+        r#"{"rename": {"x-a": "x-b"}, "regex_rewrite": {"x-b": {"pattern": {"regex": "a"}}}, "dedupe": {"x-b": "RETAIN_LAST"}}"#,
+    ] {
+        accept(&format!(r#"{{"rules": [{{"request": {request}}}]}}"#));
+    }
+    assert_begin(
+        &errors(r#"{"rules": [{"response": {"clear_route_cache": true}}]}"#),
+        &[
+            "rules[0].response.clear_route_cache: unknown field",
+            "rules[0].response: nothing is changed here",
+        ][..1],
+    );
+}

@@ -166,7 +166,12 @@ fn on_response(config: &str, matched: &[usize], mut response: Fake) -> Vec<Strin
     for rule in matched {
         set.insert(*rule);
     }
-    let Ok(_) = rules(config).on_response(&set, &mut response, &mut Strings::default());
+    let Ok(_) = rules(config).on_response(
+        &set,
+        Assigned::default(),
+        &mut response,
+        &mut Strings::default(),
+    );
     response.headers()
 }
 
@@ -241,4 +246,115 @@ fn the_only_read_there_is_knows_that_it_is_alone() {
         decide(&rules(&format!(r#"{{"rules": [{config}]}}"#)), &mut request);
         assert_eq!(request.alone, alone, "{config}");
     }
+}
+
+const RELEASE: &str = r#""weighted_buckets": {
+    "name": "release", "hash_key": "%REQ(x-user)%", "default_bucket": "stable",
+    "buckets": [{"name": "canary", "weight": 50}, {"name": "stable", "weight": 50}]
+}"#;
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_rule_is_for_those_in_a_bucket_also_inside_not_and_any() {
+    let config = format!(
+        r#"{{{RELEASE}, "rules": [
+        {{"when": {{"bucket": {{"release": "canary"}}}}, "request": {{"append": {{"x-tag": "canary"}}}}}},
+        {{"when": {{"not": {{"bucket": {{"release": "canary"}}}}}}, "request": {{"append": {{"x-tag": "not"}}}}}},
+        {{"when": {{"any": [{{"bucket": {{"release": ["stable", "canary"]}}}}]}}, "request": {{"append": {{"x-tag": "any"}}}}}},
+        {{"request": {{"set": {{"x-bucket": "%BUCKET(release)%"}}}}}}
+    ]}}"#
+    );
+    let rules = rules(&config);
+    let mut seen = [0; 2];
+    for user in 0..40 {
+        let mut request = Fake::request(&[("x-user", &user.to_string())]);
+        decide(&rules, &mut request);
+        let headers = request.headers();
+        let headers: Vec<_> = headers.iter().skip(1).map(String::as_str).collect();
+        let canary = ["x-tag: canary", "x-tag: any", "x-bucket: canary"];
+        let stable = ["x-tag: not", "x-tag: any", "x-bucket: stable"];
+        assert!(headers == canary || headers == stable, "{headers:?}");
+        seen[usize::from(headers == canary)] += 1;
+    }
+    assert!(seen.iter().all(|count| *count > 5), "{seen:?}");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_request_stays_in_its_bucket_whatever_rules_make_of_its_key() {
+    let config = format!(
+        r#"{{{RELEASE}, "rules": [
+        {{"request": {{"set": {{"x-before": "%BUCKET(release)%"}}}}}},
+        {{"request": {{"set": {{"x-user": "other"}}}}}},
+        {{"request": {{"set": {{"x-after": "%BUCKET(release)%"}}}}, "response": {{"set": {{"x-a": "%BUCKET(release)%"}}}}}}
+    ]}}"#
+    );
+    let rules = rules(&config);
+    for user in 0..20 {
+        let mut request = Fake::request(&[("x-user", &user.to_string())]);
+        let decision = decide(&rules, &mut request);
+        let header = |name: &str| {
+            request
+                .headers()
+                .iter()
+                .find_map(|line| Some(line.strip_prefix(name)?.to_owned()))
+        };
+        let before = header("x-before: ").unwrap();
+        assert_eq!(header("x-after: ").as_ref(), Some(&before));
+        // The response's is that of its request, whose headers it does not need.
+        assert_eq!(request.kept, None);
+        let mut response = Fake::response("200", &[]);
+        let mut scratch = Strings::default();
+        let Ok(_) = rules.on_response(
+            &decision.matched,
+            decision.assigned,
+            &mut response,
+            &mut scratch,
+        );
+        assert_eq!(response.headers(), [format!("x-a: {before}")]);
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn claims_are_conditions_and_values() {
+    let config = r#"{"rules": [
+        {"when": {"jwt_claims": {"name": "user:realm.roles", "exact": "admin"}}, "request": {"set": {"x-admin": "%JWT_CLAIM(user:sub)%"}}},
+        {"when": {"jwt_claims": {"name": "user:level", "range": {"start": 3, "end": 9}}}, "request": {"set": {"x-level": "%JWT_CLAIM(user:level)%"}}},
+        {"when": {"jwt_claims": {"name": "user:['https://a.b/c']", "present": false}}, "request": {"set": {"x-roles": "%JWT_CLAIM(user:realm.roles)%"}}},
+        {"request": {"set": {"x-none": "%JWT_CLAIM(user:realm)%%JWT_CLAIM(user:sub.x)%%JWT_CLAIM(user:no)%"}}}
+    ]}"#;
+    for (payload, expected) in [
+        (
+            r#"{"sub": "ann", "level": 4, "realm": {"roles": ["dev", "admin"]}}"#,
+            vec!["x-admin: ann", "x-level: 4", "x-roles: dev,admin"],
+        ),
+        (
+            r#"{"level": 2, "realm": {"roles": "admin"}, "https://a.b/c": true}"#,
+            vec![],
+        ),
+        ("not JSON", vec![]),
+    ] {
+        let mut request = Fake::request(&[]);
+        let state = ("filter_state.wasm.user".to_owned(), payload.into());
+        request.attributes.push(state);
+        decide(&rules(config), &mut request);
+        assert_eq!(request.headers(), expected, "{payload}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn parts_of_the_path_are_values_of_its_rule_on_both_sides() {
+    let config = r#"{"rules": [
+        {"when": {"path": {"template": "/users/{id}/{rest=**}"}},
+         "request": {"set": {"x-id": "%CAPTURE(id)%", "x-rest": "%CAPTURE(rest)%"}},
+         "response": {"set": {"x-id": "%CAPTURE(id)%"}}},
+        {"when": {"all": [{"path": {"regex": "/(?P<kind>[a-z]+)/.*"}}]}, "request": {"set": {"x-kind": "%CAPTURE(kind)%"}}}
+    ]}"#;
+    let mut request = Fake::request(&[]).path("/users/./7/a/b?q=1");
+    decide(&rules(config), &mut request);
+    assert_eq!(
+        request.headers(),
+        ["x-id: 7", "x-rest: a/b", "x-kind: users"]
+    );
+    assert!(request.kept.is_some());
+    let response = Fake::response("200", &[]).path("/users/8/");
+    assert_eq!(on_response(config, &[0], response), ["x-id: 8"]);
 }
