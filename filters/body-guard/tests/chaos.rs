@@ -1,0 +1,209 @@
+//! A host that answers anything at all: the filter never panics, and lets nothing through that it
+//! could not read. Configurations of any kind.
+
+#![cfg(not(target_family = "wasm"))]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "what fails here fails the test; the lints spare only functions marked as tests"
+)]
+
+use body_guard::BodyGuard;
+use legation_testing::chaos::{Spoiler, case};
+use legation_testing::{Answer, Host, Message, Outcome, Request, Response, chaos};
+use serde_json::{Value, json};
+
+/// Cases for each configuration; there are three.
+const CASES: u64 = 2_000;
+
+fn configurations() -> [Value; 3] {
+    [
+        json!({"rules": [
+            {"match": {"path": {"prefix": "/a"}}, "request": {"max_bytes": 50, "required": true}, "response": {"max_bytes": 50}},
+            {"match": {"path": "/open"}, "disabled": true},
+            {"request": {"json": {"max_depth": 3}, "content_types": ["*/*"]}}
+        ]}),
+        json!({"stat_prefix": "edge", "rules": [{
+            "name": "all",
+            "request": {
+                "content_types": ["*/*"],
+                "fields": [
+                    {"path": "$.a.b", "required": true, "type": ["string", "null"], "pattern": "a+", "max_length": 5},
+                    {"path": "$..c[*]", "type": "integer", "minimum": -1.5, "maximum": 3, "enum": [1, "a", null]}
+                ],
+                "redact": [{"preset": "email", "keep_last": 3}, {"pattern": "x[0-9]+y", "action": "remove"}]
+            },
+            "response": {
+                "content_types": ["*/*"],
+                "json": {"max_object_entries": 3, "max_array_elements": 3, "max_name_length": 9, "max_string_length": 100},
+                "redact": [{"path": "$.a", "replacement": "\""}, {"path": "$['b'][0]", "action": "remove"}, {"path": "$..d", "action": "deny"}]
+            }
+        }]}),
+        json!({"mode": "report", "rules": [
+            {"match": {"method": "POST"}, "mode": "enforce", "response": {"redact": [{"preset": "credit_card"}, {"preset": "jwt"}, {"preset": "iban"}]}},
+            {"request": {"json": {"allow_duplicate_names": true}}, "response": {"json": {}}}
+        ]}),
+    ]
+}
+
+#[test]
+fn no_answer_of_the_host_makes_it_panic_or_let_a_failure_pass() {
+    for (number, configuration) in configurations().into_iter().enumerate() {
+        let report = chaos::run::<BodyGuard>(configuration, CASES, 1);
+        println!("{number}: {report}");
+        // Chaos that never fails, or always, would show nothing.
+        assert_eq!(report.cases, CASES);
+        assert!(report.failures > CASES / 100, "{number}: {report}");
+        assert!(report.let_through > CASES / 100, "{number}: {report}");
+    }
+}
+
+#[test]
+fn no_answer_while_it_is_configured_makes_it_panic() {
+    chaos::configure::<BodyGuard>(&configurations(), 1_000);
+}
+
+const DOCUMENT: &str =
+    r#"{"a": {"b": "aaa"}, "c": [1, "a@b.example", 4111111111111111], "d": "x1y\u0041"}"#;
+
+/// Loads spoilt configurations. Those that are taken are shown some messages.
+fn fuzz_configurations(seeds: std::ops::Range<u64>) -> u64 {
+    let donors = [
+        json!(null),
+        json!(true),
+        json!(-1),
+        json!(1e300),
+        json!(""),
+        json!("\u{0}"),
+        json!("*/*"),
+        json!("$..a[*]['b'][0]"),
+        json!("$"),
+        json!("."),
+        json!("[^a]"),
+        json!("remove"),
+        json!({}),
+        json!([]),
+    ];
+    let names = &[
+        "path", "pattern", "preset", "type", "enum", "action", "json", "x",
+    ];
+    let spoiler = Spoiler::new(&configurations(), &donors, names);
+    let mut taken = 0;
+    for seed in seeds {
+        case(seed, |rng| {
+            let Ok(host) = Host::<BodyGuard>::configure(spoiler.configuration(rng)) else {
+                return;
+            };
+            taken += 1;
+            host.set_allow_on_headers_stop_iteration(true);
+            for (path, content_type) in [("/a", "application/json"), ("/", "text/plain")] {
+                let response = Response::ok()
+                    .header("content-type", content_type)
+                    .body(&DOCUMENT.as_bytes()[..30])
+                    .body(&DOCUMENT.as_bytes()[30..]);
+                let request = Request::post(path)
+                    .header("content-type", content_type)
+                    .body(DOCUMENT);
+                let exchange = host.exchange(request).upstream(response);
+                // What is refused is, and nothing hangs.
+                assert_ne!(exchange.outcome, Outcome::Held);
+            }
+            host.tick();
+        });
+    }
+    taken
+}
+
+#[test]
+fn no_configuration_makes_it_panic() {
+    let taken = fuzz_configurations(0..10_000);
+    assert!(taken > 150, "{taken}");
+}
+
+mod soak {
+    /// `cargo xtask soak`
+    #[test]
+    #[ignore = "takes minutes"]
+    fn none_of_a_million_configurations_makes_it_panic() {
+        super::fuzz_configurations(1_000_000..2_000_000);
+    }
+}
+
+fn host() -> Host<BodyGuard> {
+    let redact = json!({"redact": [{"path": "$.card"}]});
+    let rules = json!({"rules": [{"request": redact, "response": redact}]});
+    let host = Host::configure(rules).unwrap();
+    host.set_allow_on_headers_stop_iteration(true);
+    host
+}
+
+fn request() -> Request {
+    Request::post("/")
+        .header("content-type", "application/json")
+        .body(r#"{"card":"s3cret"}"#)
+}
+
+/// A body that could not be read or masked is one that the filter has failed at.
+#[test]
+fn a_request_that_could_not_be_read_or_masked_is_refused() {
+    for call in [
+        "proxy_get_header_map_pairs",
+        "proxy_get_buffer_bytes",
+        "proxy_set_buffer_bytes",
+    ] {
+        for status in [2, 10, 12, 99, u32::MAX] {
+            let host = host();
+            host.answer_nth(call, 1, Answer::Status(status));
+
+            let refused = host.exchange(request()).run();
+            let next = host.exchange(request()).run();
+
+            assert!(refused.upstream.is_none(), "{call} {status}");
+            assert_eq!(refused.status(), 500, "{call} {status}");
+            assert_eq!(next.upstream().text(), r#"{"card":"[redacted]"}"#);
+        }
+    }
+}
+
+#[test]
+fn a_response_that_could_not_be_read_or_masked_does_not_pass() {
+    for call in [
+        "proxy_get_buffer_bytes",
+        "proxy_set_buffer_bytes",
+        "proxy_get_property",
+    ] {
+        for status in [2, 10, 12, 99, u32::MAX] {
+            let host = host();
+            host.answer_nth(call, 1, Answer::Status(status));
+            let response = || {
+                Response::ok()
+                    .header("content-type", "application/json")
+                    .body(r#"{"card":"s3cret"}"#)
+            };
+
+            let refused = host.exchange(Request::get("/")).upstream(response());
+            let next = host.exchange(Request::get("/")).upstream(response());
+
+            let shown = refused.response.as_ref().map(Message::text);
+            assert!(
+                !shown.unwrap_or_default().contains("s3cret"),
+                "{call} {status}"
+            );
+            assert_eq!(next.response().text(), r#"{"card":"[redacted]"}"#);
+        }
+    }
+}
+
+#[test]
+fn a_host_that_gives_less_of_a_body_than_there_is_gets_nothing_through() {
+    let host = host();
+    host.answer_nth("proxy_get_buffer_bytes", 1, Answer::Bytes(b"{}".to_vec()));
+    let response = Response::ok()
+        .header("content-type", "application/json")
+        .body(r#"{"card":"s3cret"}"#);
+    let cut = host.exchange(Request::get("/")).upstream(response);
+    assert_eq!(cut.outcome, Outcome::Reset);
+}
