@@ -13,7 +13,9 @@ mod policy;
 mod security;
 
 use deserr::Deserr;
-use legation::config::{ConfigErrors, Given, Mode, NonEmpty, OneOrMany, OrderedMap, StatPrefix};
+use legation::config::{
+    ConfigErrors, Given, Mode, NonEmpty, OneOrMany, OrderedMap, Schema, StatPrefix,
+};
 use legation::http::HeaderName;
 use legation::http::header::{CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY_REPORT_ONLY};
 use legation::matcher::Matcher;
@@ -34,8 +36,9 @@ const LEARNING_POLICY: &str =
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The whole configuration.
-#[derive(Debug, Deserr)]
+#[derive(Debug, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields, validate = check::config -> ConfigErrors)]
+#[schema(readme = "Options")]
 pub struct Config {
     /// What is done to the responses to which requests: the first that matches.
     pub rules: NonEmpty<Rule>,
@@ -60,8 +63,9 @@ pub struct Config {
 }
 
 /// A rule: which requests, and what their responses get.
-#[derive(Debug, Deserr)]
+#[derive(Debug, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields, validate = check::rule -> ConfigErrors)]
+#[schema(readme = "A rule")]
 pub struct Rule {
     /// What the rule is called in the log: its number, unless given.
     #[deserr(default)]
@@ -139,7 +143,7 @@ pub(crate) fn findings(header: &HeaderName, policy: &Policy) -> Vec<Finding> {
 }
 
 /// What becomes of a policy that the upstream has sent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserr)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserr, Schema)]
 #[deserr(error = ConfigErrors, rename_all = lowercase)]
 pub enum Existing {
     /// Ours takes its place.
@@ -155,7 +159,7 @@ pub enum Existing {
 }
 
 /// What becomes of other headers that the upstream has sent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserr)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserr, Schema)]
 #[deserr(error = ConfigErrors, rename_all = lowercase)]
 pub enum ExistingHeaders {
     /// Ours take their place.
@@ -166,7 +170,7 @@ pub enum ExistingHeaders {
 }
 
 /// What is done with what the linter has to say.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserr)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserr, Schema)]
 #[deserr(error = ConfigErrors, rename_all = lowercase)]
 pub enum Lint {
     /// A policy that browsers do not read as it is written is refused; what is weak

@@ -46,6 +46,7 @@ struct Passing {
 #[legation::filter]
 impl HttpFilter for Csp {
     const NAME: &'static str = "csp";
+    const REMOTE_CONFIG: bool = true;
     type Config = PageConfig;
     type Stream = Stream;
 

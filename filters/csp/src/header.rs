@@ -2,7 +2,7 @@
 //! it is less than half the size.
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{ConfigErrors, Problem};
+use legation::config::{ConfigErrors, Problem, Schema};
 use legation::{Configure, Flow, HttpFilter, RequestHeaders, ResponseHeaders, Result};
 
 use crate::config::Config;
@@ -13,7 +13,23 @@ use crate::filter::Csp;
 pub struct CspHeader(Core);
 
 /// A [`Config`] without what looks into bodies.
-#[derive(Debug)]
+#[derive(Debug, Schema)]
+#[schema(as = Config, {
+    "allOf": [{
+        "properties": {
+            "collector": false,
+            "learning": false,
+            "rules": {
+                "items": {
+                    "properties": {
+                        "learn": { "const": false },
+                        "nonce": { "properties": { "placeholder": false, "elements": false } },
+                    },
+                },
+            },
+        },
+    }],
+})]
 pub struct HeaderConfig(pub Config);
 
 impl Deserr<ConfigErrors> for HeaderConfig {

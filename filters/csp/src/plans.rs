@@ -1,14 +1,15 @@
 //! What is looked for in pages, read from a configuration.
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{ConfigErrors, Problem};
+use legation::config::{ConfigErrors, Problem, Schema};
 
 use crate::config::{Config, Rule};
 use crate::html::{Breadth, Placeholder, Plan, Selector, SelectorError};
 use crate::policy::Algorithm;
 
 /// A [`Config`] and what is looked for in the pages of each of its rules.
-#[derive(Debug)]
+#[derive(Debug, Schema)]
+#[schema(as = Config)]
 pub struct PageConfig {
     pub(crate) config: Config,
     /// `None`: pages are not looked at.

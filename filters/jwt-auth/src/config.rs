@@ -11,7 +11,7 @@ mod requirement;
 
 use deserr::{Deserr, ValuePointerRef};
 use legation::config::{
-    ConfigErrors, Given, Mode, NonEmpty, OrderedMap, Problem, StatPrefix, suggest,
+    ConfigErrors, Given, Mode, NonEmpty, OrderedMap, Problem, Schema, StatPrefix, suggest,
 };
 use legation::matcher::Matcher;
 use legation_jose::claims_rules::{RequiredAuthentication, RequiredClaim, RequiredScopes};
@@ -25,8 +25,9 @@ pub use requirement::{
 };
 
 /// The whole configuration.
-#[derive(Debug, Deserr)]
+#[derive(Debug, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields, validate = check_config -> ConfigErrors)]
+#[schema(readme = "Options")]
 pub struct Config {
     /// Who issues tokens, and what is done with them.
     pub providers: OrderedMap<Name, Provider>,
@@ -56,8 +57,9 @@ pub struct Config {
 }
 
 /// A rule: which requests, and what is required of them.
-#[derive(Debug, Deserr)]
+#[derive(Debug, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields, validate = check_rule -> ConfigErrors)]
+#[schema(readme = "A rule")]
 pub struct Rule {
     /// Which requests it is for: all, unless given.
     #[deserr(default, rename = "match")]

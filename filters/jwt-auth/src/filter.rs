@@ -8,7 +8,7 @@ use legation::attributes::CONNECTION_SHA256_PEER_CERTIFICATE_DIGEST;
 use legation::config::{ConfigErrors, Mode};
 use legation::fingerprint::Fingerprints;
 use legation::http::HeaderName;
-use legation::http::header::COOKIE;
+use legation::matcher::is_cors_preflight;
 use legation::{
     Configure, Flow, HttpFilter, LocalReply, RequestHeaders, Result, clock, filter_state, foreign,
 };
@@ -25,7 +25,7 @@ use crate::challenge::{Challenge, ErrorCode, Scheme};
 use crate::config::Config;
 use crate::counts::Counts;
 use crate::demands::Demands;
-use crate::extract::{Locations, Place, cookies_without, path_without};
+use crate::extract::{Locations, Place, path_without};
 use crate::look::{Desk, Look, Question};
 use crate::memo::Memo;
 use crate::provider::Provider;
@@ -74,6 +74,7 @@ enum Decision<'a> {
 #[legation::filter]
 impl HttpFilter for JwtAuth {
     const NAME: &'static str = "jwt-auth";
+    const REMOTE_CONFIG: bool = true;
     type Config = Config;
     type Stream = Stream;
 
@@ -358,14 +359,8 @@ impl JwtAuth {
             }
         }
         if !cookies.is_empty() {
-            let headers = request.headers().get_all(COOKIE.as_str())?;
-            let left: Vec<_> = headers
-                .map(|header| cookies_without(header, &cookies).unwrap_or_else(|| header.to_vec()))
-                .collect();
-            request.headers().remove(&COOKIE)?;
-            for header in left.iter().filter(|header| !header.is_empty()) {
-                request.headers().append(&COOKIE, header)?;
-            }
+            let taken = |name: &[u8]| cookies.iter().any(|own| own.as_bytes() == name);
+            request.headers().remove_cookies(taken)?;
         }
         Ok(())
     }
@@ -491,18 +486,4 @@ fn url(request: &mut RequestHeaders) -> Result<String> {
     let end = end.unwrap_or(path.len()).min(LONGEST_PATH);
     add(path.get(..end));
     Ok(url)
-}
-
-/// A preflight carries no credentials (Fetch, section 3.3.5).
-fn is_cors_preflight(request: &mut RequestHeaders) -> Result<bool> {
-    if request.method()? != Some(b"OPTIONS") {
-        return Ok(false);
-    }
-    let mut has = |name: &str| -> Result<bool> {
-        Ok(request
-            .headers()
-            .get(name)?
-            .is_some_and(|value| !value.is_empty()))
-    };
-    Ok(has("origin")? && has("access-control-request-method")?)
 }

@@ -20,7 +20,9 @@ mod text;
 use std::time::Duration;
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{Bounded, BoundedDuration, ConfigErrors, Given, Mode, NonEmpty, StatPrefix};
+use legation::config::{
+    Bounded, BoundedDuration, ConfigErrors, Given, Mode, NonEmpty, Schema, StatPrefix,
+};
 
 pub use action::{Action, Origin, Test};
 pub use descriptor::{Descriptor, Entry};
@@ -37,7 +39,8 @@ const MAX_DYNAMIC_DESCRIPTORS: u32 = 100_000;
 const TOO_MANY_REQUESTS: u16 = 429;
 
 /// The whole configuration.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Schema)]
+#[schema(as = Written)]
 pub struct Config {
     /// The first word of the counters' names, `rate_limit` unless given.
     pub stat_prefix: Given<StatPrefix>,
@@ -103,8 +106,11 @@ pub struct Lease {
     pub max_age: Duration,
 }
 
-#[derive(Deserr)]
+#[derive(Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
+#[schema(readme = ["Options", "Limits"], {
+    "not": { "anyOf": limit::several() },
+})]
 struct Written {
     #[deserr(default)]
     stat_prefix: Given<StatPrefix>,
@@ -172,36 +178,43 @@ struct Written {
     _local_cluster_rate_limit: elsewhere::LocalClusterRateLimit,
 }
 
-#[derive(Clone, Copy, Deserr)]
+#[derive(Clone, Copy, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 struct Status {
+    /// The code, such as 429 or 503.
     code: Bounded<400, 599>,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq, Deserr)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserr, Schema)]
 #[deserr(error = ConfigErrors)]
 enum XRateLimitHeaders {
+    /// None.
     #[default]
     #[deserr(rename = "OFF")]
     Off,
+    /// `x-ratelimit-limit`, `-remaining` and `-reset`.
     #[deserr(rename = "DRAFT_VERSION_03")]
     Draft,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq, Deserr)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserr, Schema)]
 #[deserr(error = ConfigErrors)]
 enum RateLimitHeaders {
+    /// None.
     #[default]
     #[deserr(rename = "OFF")]
     Off,
+    /// `ratelimit-policy` and `ratelimit`.
     #[deserr(rename = "DRAFT_VERSION_10")]
     Draft,
 }
 
-#[derive(Clone, Copy, Deserr)]
+#[derive(Clone, Copy, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 struct WrittenLease {
+    /// How much a worker takes at a time.
     size: Bounded<1, 1_000_000>,
+    /// What it has not used by then, it gives back.
     max_age: BoundedDuration<10, 60_000>,
 }
 

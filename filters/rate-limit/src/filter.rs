@@ -31,6 +31,7 @@ pub struct Stream {
 #[legation::filter]
 impl HttpFilter for RateLimit {
     const NAME: &'static str = "rate-limit";
+    const REMOTE_CONFIG: bool = true;
     type Config = Config;
     type Stream = Stream;
 

@@ -2,7 +2,7 @@
 //! enters it when a request comes, and not again.
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{ConfigErrors, Problem};
+use legation::config::{ConfigErrors, Problem, Schema};
 use legation::{Configure, Flow, HttpFilter, RequestHeaders, Result};
 
 use crate::config::{Config, Limit};
@@ -15,7 +15,18 @@ use crate::now::Now;
 pub struct LocalRateLimit(Limiter);
 
 /// A [`Config`] of which nothing comes after the request.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Schema)]
+#[schema(as = Config, {
+    "allOf": [{
+        "properties": {
+            "rate_limit_service": false,
+            "enable_x_ratelimit_headers": { "const": "OFF" },
+            "enable_ratelimit_headers": { "const": "OFF" },
+            "concurrency": false,
+            "descriptors": { "items": { "properties": { "concurrency": false } } },
+        },
+    }],
+})]
 pub struct LocalConfig(pub Config);
 
 impl Deserr<ConfigErrors> for LocalConfig {

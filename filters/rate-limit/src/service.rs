@@ -35,6 +35,7 @@ const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
 pub(crate) struct Service {
     grpc: HttpService,
     domain: Box<str>,
+    authority: Box<str>,
     /// Whether its last answer was none, which is told once.
     is_failing: Cell<bool>,
     pub(crate) failure_mode_deny: bool,
@@ -78,6 +79,7 @@ impl Service {
         Ok(Self {
             grpc: HttpService::new(&config.http_service(), host),
             domain: config.domain().into(),
+            authority: config.authority().unwrap_or_default().into(),
             is_failing: Cell::new(false),
             failure_mode_deny: config.failure_mode_deny,
             status_on_error: config.status_on_error(),
@@ -128,7 +130,8 @@ impl Service {
 
     /// Asks the service. One callout.
     pub(crate) async fn ask(&self, question: Question) -> Result<Answer, Failed> {
-        let request = GrpcRequest::encoded(self.grpc.cluster(), SERVICE, METHOD, question.message);
+        let request = GrpcRequest::encoded(self.grpc.cluster(), SERVICE, METHOD, question.message)
+            .authority(&*self.authority);
         // Asked twice, it would count twice: only where the first was not sent.
         let sent = self
             .grpc

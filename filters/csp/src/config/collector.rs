@@ -1,12 +1,13 @@
 //! Where reports are taken in.
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{Bounded, ConfigErrors, Given, Problem, string};
+use legation::config::{Bounded, ConfigErrors, Given, Problem, Schema, string};
 use legation::matcher::normalize_path;
 
 /// Takes reports in.
-#[derive(Debug, Deserr)]
+#[derive(Debug, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
+#[schema(readme = "Reports", prefix = "collector.")]
 pub struct Collector {
     /// The path that browsers send them to.
     pub path: Path,
@@ -41,7 +42,8 @@ impl Collector {
 }
 
 /// A path of the filter's own.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({ "type": "string", "minLength": 2, "pattern": r#"^/[^;,?#"'<>\\\s]+$"# })]
 pub struct Path(Box<str>);
 
 impl Path {

@@ -1,10 +1,14 @@
 //! Which responses have policies.
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{ConfigErrors, Problem, string};
+use legation::config::{ConfigErrors, Problem, Schema, string};
 
 /// A media type, without parameters; `*/*` is every one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({
+    "type": "string",
+    "pattern": r"^(\*/\*|[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+)$",
+})]
 pub struct ContentType(Box<str>);
 
 impl ContentType {

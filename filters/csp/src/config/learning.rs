@@ -1,14 +1,15 @@
 //! Learning what pages use.
 
 use deserr::Deserr;
-use legation::config::{Bounded, ConfigErrors, Given};
+use legation::config::{Bounded, ConfigErrors, Given, Schema};
 use legation::matcher::Matcher;
 
 use super::collector::Path;
 
 /// Notes what pages use, and proposes a policy.
-#[derive(Debug, Deserr)]
+#[derive(Debug, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
+#[schema(readme = "Learning", prefix = "learning.")]
 pub struct Learning {
     /// The path at which the proposal is read.
     pub path: Path,

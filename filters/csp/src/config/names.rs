@@ -3,14 +3,15 @@
 use std::fmt;
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{ConfigErrors, HeaderName, Key, Problem, string};
+use legation::config::{ConfigErrors, HeaderName, Key, Problem, Schema, string};
 use legation::http::{self, header};
 
 /// Longer names make unwieldy log lines.
 const LONGEST_LABEL: usize = 64;
 
 /// What a rule is called in the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({ "type": "string", "pattern": "^[A-Za-z0-9_-]+$", "maxLength": LONGEST_LABEL })]
 pub struct Label(Box<str>);
 
 impl Label {
@@ -49,7 +50,8 @@ impl Deserr<ConfigErrors> for Label {
 }
 
 /// The name of an endpoint in `Reporting-Endpoints`: a key of RFC 9651.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({ "type": "string", "pattern": r"^[a-z*][a-z*0-9_.-]*$" })]
 pub struct EndpointName(Box<str>);
 
 impl EndpointName {
@@ -73,7 +75,8 @@ impl Key for EndpointName {
 }
 
 /// A header that may be taken away.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Schema)]
+#[schema(as = HeaderName)]
 pub struct RemovedName(http::HeaderName);
 
 impl RemovedName {

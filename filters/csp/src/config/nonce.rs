@@ -1,11 +1,12 @@
 //! Who is told of a response's nonce.
 
 use deserr::{Deserr, ValuePointerRef};
-use legation::config::{ConfigErrors, Given, HeaderName, OneOrMany, Problem, Text};
+use legation::config::{ConfigErrors, Given, HeaderName, OneOrMany, Problem, Schema, Text};
 
 /// Who is told of a response's nonce.
-#[derive(Debug, Default, Deserr)]
+#[derive(Debug, Default, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields, validate = check -> ConfigErrors)]
+#[schema(readme = "Nonces", { "minProperties": 1 })]
 pub struct Nonce {
     /// The upstream, in this header of the request.
     #[deserr(default)]

@@ -1,12 +1,22 @@
 //! Policies, and where reports go.
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{ConfigErrors, Key, OneOrMany, OrderedMap, Problem, Text, string};
+use legation::config::{ConfigErrors, Key, OneOrMany, OrderedMap, Problem, Schema, Text, string};
 
 use crate::policy::{Delivery, Directive, Name, Policy, Severity, Slot, lint};
 
 /// A policy as it is written: a text, or directives and their values.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Schema)]
+#[schema({
+    "anyOf": [
+        { "type": "string", "minLength": 1 },
+        {
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": generator.subschema_for::<Values>(),
+        },
+    ],
+})]
 pub struct Written(Policy);
 
 impl Written {
@@ -122,7 +132,13 @@ impl Key for DirectiveName {
 }
 
 /// The values of a directive.
-#[derive(Debug)]
+#[derive(Debug, Schema)]
+#[schema({
+    "anyOf": [
+        { "type": "boolean" },
+        generator.subschema_for::<OneOrMany<Text>>(),
+    ],
+})]
 enum Values {
     /// It has none: whether it is there.
     Flag(bool),
@@ -145,7 +161,8 @@ impl Deserr<ConfigErrors> for Values {
 }
 
 /// Where an endpoint's reports go: an `https` URL, or a path of the same origin.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({ "type": "string", "pattern": r#"^(https://|/)[^/"\\<>\s][^"\\<>\s]*$"# })]
 pub struct Endpoint(Box<str>);
 
 impl Endpoint {

@@ -1,7 +1,9 @@
 //! The security headers beside the policy.
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{ConfigErrors, Key, OneOrMany, OrderedMap, Problem, string, suggest};
+use legation::config::{
+    ConfigErrors, Key, OneOrMany, OrderedMap, Problem, Schema, string, suggest,
+};
 use legation::http::{HeaderName, HeaderValue};
 
 use super::names::RemovedName;
@@ -47,7 +49,7 @@ known! {
 }
 
 /// A set of headers by one name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr, Schema)]
 #[deserr(error = ConfigErrors, rename_all = lowercase)]
 pub enum Preset {
     /// For a site that shares nothing with others: `require-corp` too.
@@ -142,7 +144,19 @@ impl Preset {
 }
 
 /// The headers of a rule as they are written.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Schema)]
+#[schema({
+    "type": "object",
+    "properties": KNOWN
+        .iter()
+        .map(|known| {
+            let text = format!("A value, `false` for none, or `true` for `{}`.", known.usual);
+            let schema = schema::json!({ "type": ["string", "boolean"], "description": text });
+            (known.field, schema)
+        })
+        .collect::<std::collections::BTreeMap<_, _>>(),
+    "additionalProperties": false,
+})]
 pub struct SecurityHeaders(Vec<(Field, Choice)>);
 
 /// A header's field, by its place in the list of those that are known.

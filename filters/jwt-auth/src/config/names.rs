@@ -1,13 +1,19 @@
 //! Names: of providers, filter state, realms.
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{ConfigErrors, Key, Problem, string};
+use legation::config::{ConfigErrors, Key, Problem, Schema, string};
 
 /// Longer names make unwieldy counters.
 const LONGEST_WORD: usize = 64;
 
 /// What a provider or a requirement is called.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({
+    "type": "string",
+    "minLength": 1,
+    "maxLength": LONGEST_WORD,
+    "pattern": r"^[^\x00-\x1f\x7f-\x9f]*$",
+})]
 pub struct Name(Box<str>);
 
 impl Name {
@@ -43,7 +49,8 @@ impl Deserr<ConfigErrors> for Name {
 }
 
 /// The name of a state: `NAME` of `wasm.NAME`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({ "type": "string", "minLength": 1, "not": { "pattern": r"^wasm\." } })]
 pub struct StateName(Box<str>);
 
 impl StateName {
@@ -71,7 +78,8 @@ impl Deserr<ConfigErrors> for StateName {
 }
 
 /// The realm in challenges.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({ "type": "string", "pattern": r"^[ !#-\[\]-~]+$" })]
 pub struct Realm(Box<str>);
 
 impl Realm {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 use legation::config::{
-    Bounded, BoundedDuration, ConfigErrors, Given, HeaderName, NonEmpty, Problem, Text,
+    Bounded, BoundedDuration, ConfigErrors, Given, HeaderName, NonEmpty, Problem, Schema, Text,
     exactly_one, string,
 };
 use legation::http::header;
@@ -32,8 +32,16 @@ const CACHE_SIZE: usize = 1000;
     clippy::struct_excessive_bools,
     reason = "each is a switch of its own, as in Envoy"
 )]
-#[derive(Debug, Deserr)]
+#[derive(Debug, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields, validate = check_provider -> ConfigErrors)]
+#[schema(readme = ["A provider", "What upstreams get"], {
+    "oneOf": schema::exactly_one(&[
+        "local_jwks",
+        "remote_jwks",
+        "openid_configuration",
+        "introspection",
+    ]),
+})]
 pub struct Provider {
     /// The `iss` that its tokens have: any, unless given.
     #[deserr(default)]
@@ -250,7 +258,7 @@ fn check_provider(provider: Provider, at: ValuePointerRef<'_>) -> Result<Provide
 }
 
 /// A header that tokens come in.
-#[derive(Debug, Deserr)]
+#[derive(Debug, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 pub struct FromHeader {
     /// Its name.
@@ -267,7 +275,8 @@ impl FromHeader {
 }
 
 /// What stands before a token in a header.
-#[derive(Debug)]
+#[derive(Debug, Schema)]
+#[schema({ "type": "string", "pattern": "^([!-~][ -~]*)?$" })]
 struct Prefix(Box<str>);
 
 impl Deserr<ConfigErrors> for Prefix {
@@ -288,11 +297,13 @@ impl Deserr<ConfigErrors> for Prefix {
 }
 
 /// Which tokens are remembered.
-#[derive(Debug, Default, Deserr)]
+#[derive(Debug, Default, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 pub struct CacheConfig {
+    /// How many verified tokens are remembered: 1000 unless given; 0 turns it off.
     #[deserr(default)]
     jwt_cache_size: Given<Bounded<0, 1_000_000>>,
+    /// How long a token may be that is remembered, in bytes: 4096 unless given.
     #[deserr(default)]
     jwt_max_token_size: Given<Bounded<0, 65_536>>,
 }
@@ -316,7 +327,8 @@ fn bounded<const MAX: i64>(given: &Given<Bounded<0, MAX>>, default: usize) -> us
 }
 
 /// The name of a cookie.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({ "type": "string", "pattern": schema::TOKEN })]
 pub struct CookieName(Box<str>);
 
 impl CookieName {

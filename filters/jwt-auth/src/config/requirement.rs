@@ -1,13 +1,19 @@
 //! What is required of a request.
 
 use deserr::{Deserr, IntoValue, Map, Value, ValuePointerRef};
-use legation::config::{self, ConfigErrors, Given, NonEmpty};
+use legation::config::{self, ConfigErrors, Given, NonEmpty, Schema};
 use legation_jose::trusted::TrustedHeader;
 
 use super::names::Name;
 
 /// A requirement, or none: `{}` verifies nothing, as in Envoy.
-#[derive(Debug)]
+#[derive(Debug, Schema)]
+#[schema({
+    "anyOf": [
+        generator.subschema_for::<Requirement>(),
+        { "type": "object", "maxProperties": 0 },
+    ],
+})]
 pub struct Requires(pub Option<Requirement>);
 
 config::one_of! {
@@ -32,7 +38,7 @@ config::one_of! {
 }
 
 /// A provider, for these audiences.
-#[derive(Debug, Deserr)]
+#[derive(Debug, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 pub struct ProviderAndAudiences {
     /// The provider.
@@ -43,7 +49,7 @@ pub struct ProviderAndAudiences {
 }
 
 /// A list of requirements.
-#[derive(Debug, Deserr)]
+#[derive(Debug, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 pub struct Requirements {
     /// The requirements, in the order they are looked at.
@@ -51,12 +57,12 @@ pub struct Requirements {
 }
 
 /// `{}`
-#[derive(Debug, Deserr)]
+#[derive(Debug, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 pub struct Nothing {}
 
 /// How unverified tokens are marked.
-#[derive(Debug, Deserr)]
+#[derive(Debug, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 pub struct ExtractOnly {
     /// The request header that is `false` where a token was passed on:

@@ -8,8 +8,8 @@ use std::rc::Rc;
 use deserr::{Deserr, IntoValue, Map, Value, ValuePointerRef};
 use ipnet::IpNet;
 use legation::config::{
-    Bounded, ConfigErrors, HeaderName, Key, NonEmpty, OneOrMany, Problem, only_entry, string,
-    unknown_choice,
+    Bounded, ConfigErrors, HeaderName, Key, NonEmpty, OneOrMany, Problem, Schema, only_entry,
+    string, unknown_choice,
 };
 use legation::format::Format;
 use legation::format::attributes::Path;
@@ -20,7 +20,8 @@ use super::template::PathTemplate;
 use super::text::{request_format, text};
 
 /// An action: it gives a descriptor one entry, or none.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Schema)]
+#[schema(with = super::forms::schema)]
 pub struct Action {
     /// The entry's key.
     pub key: Rc<str>,
@@ -392,16 +393,19 @@ fn claim<V: IntoValue>(
     Ok(path)
 }
 
-#[derive(Deserr)]
+#[derive(Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields, validate = MetadataKey::check -> ConfigErrors)]
-struct MetadataKey {
+pub(super) struct MetadataKey {
+    /// The filter's name.
     key: String,
+    /// The names of the members that lead to the value.
     path: NonEmpty<Segment>,
 }
 
-#[derive(Deserr)]
+#[derive(Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 struct Segment {
+    /// A name.
     key: String,
 }
 
@@ -415,16 +419,19 @@ impl MetadataKey {
     }
 }
 
-#[derive(Deserr)]
+#[derive(Deserr, Schema)]
 #[deserr(error = ConfigErrors)]
-enum Source {
+pub(super) enum Source {
+    /// The request's: what other filters left.
     #[deserr(rename = "DYNAMIC")]
     Dynamic,
+    /// The route's.
     #[deserr(rename = "ROUTE_ENTRY")]
     RouteEntry,
 }
-
-struct Network(IpNet);
+#[derive(Schema)]
+#[schema({ "type": "string", "pattern": r"^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$" })]
+pub(super) struct Network(IpNet);
 
 impl Deserr<ConfigErrors> for Network {
     fn deserialize_from_value<V: IntoValue>(

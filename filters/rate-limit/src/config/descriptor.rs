@@ -1,7 +1,7 @@
 //! Descriptors that have limits.
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{ConfigErrors, Given, NonEmpty, Problem, Text};
+use legation::config::{ConfigErrors, Given, NonEmpty, Problem, Schema, Text};
 
 use super::limit::{Concurrency, Fields, Limit, TokenBucket, Window};
 use super::text::Label;
@@ -29,6 +29,8 @@ pub struct Entry {
 }
 
 /// As it is written, with its place in the document.
+#[derive(Schema)]
+#[schema(as = Written)]
 pub(super) struct Unnamed {
     pub(super) name: Option<Label>,
     pub(super) entries: Vec<Entry>,
@@ -36,8 +38,17 @@ pub(super) struct Unnamed {
     shadow_mode: bool,
 }
 
-#[derive(Deserr)]
+#[derive(Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
+#[schema(readme = "Limits", {
+    "oneOf": schema::exactly_one(&[
+        "token_bucket",
+        "fixed_window",
+        "sliding_window",
+        "concurrency",
+        "limits",
+    ]),
+})]
 struct Written {
     #[deserr(default)]
     name: Given<Label>,
@@ -56,10 +67,12 @@ struct Written {
     shadow_mode: bool,
 }
 
-#[derive(Deserr)]
+#[derive(Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 struct WrittenEntry {
+    /// Its key, as the action that makes it has it.
     key: Text,
+    /// Its value; without one it stands for any, each with a limit of its own.
     #[deserr(default)]
     value: Given<String>,
 }

@@ -1,7 +1,7 @@
 //! Headers that are added.
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{ConfigErrors, Given, HeaderName, NonEmpty, Problem};
+use legation::config::{ConfigErrors, Given, HeaderName, NonEmpty, Problem, Schema};
 use legation::format::Format;
 use legation::http::header::{self, HeaderName as HttpName};
 
@@ -12,7 +12,8 @@ use super::text::request_format;
 const MAX_HEADERS: usize = 10;
 
 /// A header to add.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Schema)]
+#[schema(as = Written)]
 pub struct HeaderToAdd {
     /// Its name.
     pub name: HttpName,
@@ -25,7 +26,7 @@ pub struct HeaderToAdd {
 }
 
 /// What becomes of headers of the same name.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserr)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserr, Schema)]
 #[deserr(error = ConfigErrors)]
 pub enum AppendAction {
     /// They stay, and this one is added.
@@ -44,25 +45,36 @@ pub enum AppendAction {
 }
 
 /// Headers to add, at most ten.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Schema)]
+#[schema({
+    "type": "array",
+    "minItems": 1,
+    "maxItems": MAX_HEADERS,
+    "items": generator.subschema_for::<HeaderToAdd>(),
+})]
 pub struct HeadersToAdd(pub Vec<HeaderToAdd>);
 
-#[derive(Deserr)]
+#[derive(Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 struct Written {
+    /// Its name and its value.
     header: Pair,
+    /// What becomes of headers of the same name: `APPEND_IF_EXISTS_OR_ADD` unless given.
     #[deserr(default)]
     append_action: Given<AppendAction>,
+    /// Whether a value that came out empty is written too.
     #[deserr(default)]
     keep_empty_value: bool,
     #[deserr(default, rename = "append")]
     _append: Append,
 }
 
-#[derive(Deserr)]
+#[derive(Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 struct Pair {
+    /// The name.
     key: HeaderName,
+    /// The value.
     value: Format,
     #[deserr(default, rename = "raw_value")]
     _raw_value: RawValue,

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{self, Bounded, BoundedDuration, ConfigErrors, Given, NonEmpty, Problem};
+use legation::config::{
+    self, Bounded, BoundedDuration, ConfigErrors, Given, NonEmpty, Problem, Schema,
+};
 
 /// More limits for one key are refused: each is looked at for every request.
 const MAX_LIMITS: usize = 4;
@@ -11,7 +13,8 @@ const MAX_LIMITS: usize = 4;
 const LONGEST: u64 = 366 * 24 * 3_600 * 1_000;
 
 /// How many, at least one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Schema)]
+#[schema({ "type": "integer", "minimum": 1, "maximum": u32::MAX, "default": 1 })]
 pub struct Count(u32);
 
 impl Count {
@@ -58,8 +61,9 @@ config::one_of! {
 }
 
 /// `token_bucket`, as in Envoy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
+#[schema(readme = "Limits", prefix = "token_bucket.")]
 pub struct TokenBucket {
     /// How many tokens there are when none was taken.
     pub max_tokens: Count,
@@ -71,8 +75,9 @@ pub struct TokenBucket {
 }
 
 /// `fixed_window` and `sliding_window`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
+#[schema(readme = "Limits", prefix = "fixed_window.")]
 pub struct Window {
     /// How many may pass in a window.
     pub requests: Count,
@@ -81,8 +86,9 @@ pub struct Window {
 }
 
 /// `concurrency`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
+#[schema(readme = "Limits", prefix = "concurrency.")]
 pub struct Concurrency {
     /// How many requests may be under way.
     pub max: Count,
@@ -97,6 +103,24 @@ impl Limit {
             Self::Concurrency(_) => None,
         }
     }
+}
+
+/// Pairs of fields of which each says what the limit is: only one may.
+#[cfg(not(target_family = "wasm"))]
+pub(super) fn several() -> Vec<config::schema::Value> {
+    let fields = [
+        "token_bucket",
+        "fixed_window",
+        "sliding_window",
+        "concurrency",
+        "limits",
+    ];
+    let mut pairs = Vec::new();
+    for (index, one) in fields.iter().enumerate() {
+        let others = fields.iter().take(index);
+        pairs.extend(others.map(|other| config::schema::json!({ "required": [one, other] })));
+    }
+    pairs
 }
 
 /// The fields of which one may say what the limit is.

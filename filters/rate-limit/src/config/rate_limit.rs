@@ -1,7 +1,7 @@
 //! What makes one descriptor of a request.
 
 use deserr::{Deserr, ValuePointerRef};
-use legation::config::{Bounded, ConfigErrors, Given, NonEmpty, Problem, exactly_one};
+use legation::config::{Bounded, ConfigErrors, Given, NonEmpty, Problem, Schema, exactly_one};
 use legation::format::Format;
 use legation::matcher::Matcher;
 
@@ -13,8 +13,9 @@ use super::elsewhere::{
 use super::text::request_format;
 
 /// One of `rate_limits`: it makes one descriptor of a request, or none.
-#[derive(Debug, Clone, Deserr)]
+#[derive(Debug, Clone, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
+#[schema(readme = "Descriptors of a request")]
 pub struct RateLimit {
     /// Which requests it is for: all, unless given.
     #[deserr(default, rename = "match")]
@@ -38,11 +39,15 @@ pub struct RateLimit {
 }
 
 /// How much a request counts. Zero looks at a limit and takes nothing of it.
-#[derive(Debug, Clone, Deserr)]
+#[derive(Debug, Clone, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields, validate = check_hits -> ConfigErrors)]
+#[schema({ "oneOf": schema::exactly_one(&["number", "format"]) })]
 pub struct HitsAddend {
+    /// So much; 0 looks at a limit and takes nothing of it.
     #[deserr(default)]
     number: Given<Bounded<0, 1_000_000>>,
+    /// Where it stands in the request: `%REQ(x-cost)%`. A fraction is cut off, and what is
+    /// no number counts 1.
     #[deserr(default)]
     format: Given<Format>,
     #[deserr(default, rename = "is_negative_hits")]
@@ -81,9 +86,10 @@ fn check_hits(hits: HitsAddend, at: ValuePointerRef<'_>) -> Result<HitsAddend, C
 }
 
 /// The limit that a rate-limit service is told, in the place of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 pub struct Override {
+    /// How many may pass.
     requests_per_unit: Bounded<0, 4_294_967_295>,
     /// In which time.
     pub unit: Unit,
@@ -101,7 +107,7 @@ impl Override {
 }
 
 /// A unit of time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr, Schema)]
 #[deserr(error = ConfigErrors)]
 pub enum Unit {
     /// `SECOND`

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use deserr::{Deserr, ValuePointerRef};
-use legation::config::{Bounded, BoundedDuration, ConfigErrors, Given, Problem, Text};
+use legation::config::{Bounded, BoundedDuration, ConfigErrors, Given, Problem, Schema, Text};
+use legation::http::uri::Authority;
 use legation::resilience::{
     CircuitBreakerConfig, ClusterName, HttpServiceConfig, RetryPolicyConfig,
 };
@@ -18,9 +19,11 @@ const STATUS_ON_ERROR: u16 = 500;
 const DENY_CACHE_MAX_AGE: Duration = Duration::from_mins(1);
 
 /// `rate_limit_service`: who is asked about requests, and what goes without an answer.
-#[derive(Debug, Clone, Deserr)]
+#[derive(Debug, Clone, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields, validate = check -> ConfigErrors)]
+#[schema(readme = "A rate limit service")]
 pub struct Service {
+    /// Where it is.
     #[deserr(rename = "grpc_service")]
     grpc: GrpcService,
     domain: Text,
@@ -46,35 +49,50 @@ pub struct Service {
     _request_type: RequestType,
 }
 
-#[derive(Debug, Clone, Deserr)]
+#[derive(Debug, Clone, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 struct GrpcService {
+    /// By one of Envoy's clusters.
     envoy_grpc: EnvoyGrpc,
+    /// How long a request waits for it: the same as `timeout` beside `grpc_service`.
     #[deserr(default)]
     timeout: Given<Timeout>,
     #[deserr(default, rename = "google_grpc")]
     _google_grpc: GoogleGrpc,
 }
 
-#[derive(Debug, Clone, Deserr)]
+#[derive(Debug, Clone, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 struct EnvoyGrpc {
+    /// A cluster of Envoy's, with HTTP/2.
     cluster_name: ClusterName,
+    /// The `:authority` of the calls: the cluster's name unless given.
+    #[deserr(default)]
+    authority: Given<Text>,
 }
 
-#[derive(Debug, Clone, Copy, Deserr)]
+#[derive(Debug, Clone, Copy, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 struct StatusOnError {
+    /// The code: 500 unless given.
     code: Bounded<400, 599>,
 }
 
-#[derive(Debug, Clone, Copy, Deserr)]
+#[derive(Debug, Clone, Copy, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 struct DenyCache {
+    /// How long a refusal is remembered at most; `0s`: not at all.
     max_age: BoundedDuration<0, 86_400_000>,
 }
 
 fn check(service: Service, at: ValuePointerRef<'_>) -> Result<Service, ConfigErrors> {
+    if Authority::try_from(service.authority().unwrap_or("unset")).is_err() {
+        let at = at.push_key("grpc_service");
+        let at = at.push_key("envoy_grpc");
+        let problem = Problem::new("not a host, or a host and a port")
+            .help("write what the service is called, such as `limits.example`");
+        return Err(ConfigErrors::at(at.push_key("authority"), problem));
+    }
     if service.timeout.0.is_some() && service.grpc.timeout.0.is_some() {
         let problem = Problem::new("the time is given twice")
             .help("`timeout` of the service and of its `grpc_service` are the same: give one");
@@ -87,6 +105,12 @@ impl Service {
     /// What the service is told whose limits these are.
     pub fn domain(&self) -> &str {
         self.domain.as_str()
+    }
+
+    /// What it is called, where that is not its cluster's name.
+    pub fn authority(&self) -> Option<&str> {
+        let authority = self.grpc.envoy_grpc.authority.0.as_ref();
+        authority.map(Text::as_str)
     }
 
     /// Where it is, and how long it may take.

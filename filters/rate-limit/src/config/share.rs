@@ -1,13 +1,19 @@
 //! Shares of requests.
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{Bounded, ConfigErrors, Percent, Problem};
+use legation::config::{Bounded, ConfigErrors, Percent, Problem, Schema};
 
 use super::elsewhere::RuntimeKey;
 
 /// A share of requests, as a percentage or as Envoy writes it:
 /// `{default_value: {numerator: 5, denominator: HUNDRED}}`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Schema)]
+#[schema({
+    "anyOf": [
+        generator.subschema_for::<Percent>(),
+        generator.subschema_for::<Written>(),
+    ],
+})]
 pub struct Share(pub Percent);
 
 /// All of them.
@@ -17,30 +23,36 @@ impl Default for Share {
     }
 }
 
-#[derive(Deserr)]
+#[derive(Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 struct Written {
+    /// The share, in the parts of `denominator`.
     default_value: Fraction,
     #[deserr(default, rename = "runtime_key")]
     _runtime_key: RuntimeKey,
 }
 
-#[derive(Deserr)]
+#[derive(Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 struct Fraction {
+    /// So many parts.
     numerator: Bounded<0, 1_000_000>,
+    /// Of so many.
     #[deserr(default)]
     denominator: Denominator,
 }
 
-#[derive(Clone, Copy, Default, Deserr)]
+#[derive(Clone, Copy, Default, Deserr, Schema)]
 #[deserr(error = ConfigErrors)]
 enum Denominator {
+    /// Percents.
     #[default]
     #[deserr(rename = "HUNDRED")]
     Hundred,
+    /// Hundredths of a percent.
     #[deserr(rename = "TEN_THOUSAND")]
     TenThousand,
+    /// Parts per million.
     #[deserr(rename = "MILLION")]
     Million,
 }

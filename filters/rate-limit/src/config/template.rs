@@ -1,11 +1,12 @@
 //! Path templates, and the part of a path that one names.
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{ConfigErrors, string};
+use legation::config::{ConfigErrors, Schema, string};
 use legation::matcher::PathMatch;
 
 /// A template: `/users/{id}/**`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Schema)]
+#[schema({ "type": "string", "pattern": "^/" })]
 pub struct PathTemplate {
     text: Box<str>,
     paths: PathMatch,

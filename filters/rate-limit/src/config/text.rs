@@ -3,7 +3,7 @@
 use std::fmt;
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{ConfigErrors, Problem, Text, string};
+use legation::config::{ConfigErrors, Problem, Schema, Text, string};
 use legation::format::Format;
 
 /// Longer names make unwieldy counters.
@@ -12,7 +12,13 @@ const LONGEST_LABEL: usize = 64;
 const DEFAULT: &str = "default";
 
 /// What a descriptor is called: in counters, and to clients.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[schema({
+    "type": "string",
+    "pattern": "^[a-z0-9_-]+$",
+    "maxLength": LONGEST_LABEL,
+    "not": { "const": DEFAULT },
+})]
 pub struct Label(Box<str>);
 
 impl Label {

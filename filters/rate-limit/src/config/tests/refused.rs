@@ -699,15 +699,21 @@ pub(super) const SERVICE: Refused = &[
         &["rate_limit_service.grpc_service.envoy_grpc.cluster_name: missing field"],
     ),
     (
+        r#"{"grpc_service":{"envoy_grpc":{"cluster_name":"limits","authority":"outbound|8081||limits"}},"domain":"edge"}"#,
+        &[
+            "rate_limit_service.grpc_service.envoy_grpc.authority: not a host, or a host and a port; write what the service is called, such as `limits.example`",
+        ],
+    ),
+    (
         r#"{"grpc_service":{"envoy_grpc":{"cluster_name":""}},"domain":"edge"}"#,
         &[
             "rate_limit_service.grpc_service.envoy_grpc.cluster_name: the name of a cluster must not be empty, nor begin or end with a space",
         ],
     ),
     (
-        r#"{"grpc_service":{"envoy_grpc":{"cluster_name":"limits","authority":"a"}},"domain":"edge"}"#,
+        r#"{"grpc_service":{"envoy_grpc":{"cluster_name":"limits","max_receive_message_length":1}},"domain":"edge"}"#,
         &[
-            "rate_limit_service.grpc_service.envoy_grpc.authority: unknown field; known: cluster_name",
+            "rate_limit_service.grpc_service.envoy_grpc.max_receive_message_length: unknown field; known: cluster_name, authority",
         ],
     ),
     (
