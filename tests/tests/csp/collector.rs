@@ -11,13 +11,16 @@ use super::{FILTER, assert_unharmed};
 const PATH: &str = "/.well-known/csp-reports";
 const DEADLINE: Duration = Duration::from_secs(10);
 
-fn start(collector: &Value) -> Result<Stage> {
-    let configuration =
-        json!({"rules": [{"policy": "default-src 'self'"}], "collector": collector});
+/// With counters whose names begin so.
+fn start(prefix: &str, collector: &Value) -> Result<Stage> {
+    let configuration = json!({
+        "rules": [{"policy": "default-src 'self'"}],
+        "collector": collector,
+        "stat_prefix": prefix,
+    });
     // As the shipped file: headers wait for the body.
-    Ok(Stage::start(
-        &Config::filter(FILTER)?.configuration(FILTER, configuration),
-    )?)
+    let config = Config::filter(FILTER)?.configuration(FILTER, configuration);
+    Ok(Stage::start(&config.shared())?)
 }
 
 fn report(directive: &str) -> String {
@@ -32,7 +35,7 @@ fn report(directive: &str) -> String {
 
 #[test]
 fn reports_are_counted_and_logged_without_secrets_and_reach_no_upstream() -> Result<()> {
-    let stage = start(&json!({"path": PATH}))?;
+    let stage = start("reports", &json!({"path": PATH}))?;
     for (content_type, body) in [
         ("application/csp-report", report("script-src-elem")),
         (
@@ -55,7 +58,9 @@ fn reports_are_counted_and_logged_without_secrets_and_reach_no_upstream() -> Res
     let stats = stage.admin().stats()?;
     let counted = |directive: &str, disposition: &str| {
         let name = |name: &&String| {
-            name.contains("reports") && name.contains(directive) && name.contains(disposition)
+            name.starts_with("wasmcustom.reports.reports")
+                && name.contains(directive)
+                && name.contains(disposition)
         };
         stats
             .keys()
@@ -74,7 +79,7 @@ fn reports_are_counted_and_logged_without_secrets_and_reach_no_upstream() -> Res
 
 #[test]
 fn what_is_no_report_is_refused() -> Result<()> {
-    let stage = start(&json!({"path": PATH, "max_bytes": 1_000}))?;
+    let stage = start("none", &json!({"path": PATH, "max_bytes": 1_000}))?;
     for (request, status) in [
         (Request::get(PATH), 405),
         (Request::new("PUT", PATH).body("{}"), 405),
@@ -117,7 +122,7 @@ fn what_is_no_report_is_refused() -> Result<()> {
 
 #[test]
 fn a_flood_of_reports_is_dropped_and_counted() -> Result<()> {
-    let stage = start(&json!({"path": PATH, "max_reports_per_second": 5}))?;
+    let stage = start("flood", &json!({"path": PATH, "max_reports_per_second": 5}))?;
     let one = json!({"type": "csp-violation", "body": {"effectiveDirective": "img-src"}});
     let body = Value::Array(vec![one; 200]).to_string();
 
@@ -126,7 +131,7 @@ fn a_flood_of_reports_is_dropped_and_counted() -> Result<()> {
     // All of them came in one second, or in two.
     stage
         .admin()
-        .wait_for_stat("wasmcustom.csp.reports_dropped", DEADLINE, |dropped| {
+        .wait_for_stat("wasmcustom.flood.reports_dropped", DEADLINE, |dropped| {
             (190..=195).contains(&dropped)
         })?;
     assert_unharmed(&stage)

@@ -8,7 +8,7 @@ use super::{FILTER, HEADER_FILTER, POLICY, REPORT_ONLY, assert_unharmed, nonce, 
 
 #[test]
 fn the_shipped_file_sends_a_strict_policy_to_pages_and_another_to_the_api() -> Result<()> {
-    let stage = Stage::start(&Config::filter(FILTER)?)?;
+    let stage = Stage::start(&Config::filter(FILTER)?.shared())?;
     stage
         .upstream()
         .answer(|request| match request.path.as_str() {
@@ -235,7 +235,7 @@ fn the_module_for_headers_does_the_same_with_headers() -> Result<()> {
 fn with_module(module: &str, configuration: &Value) -> Result<Config> {
     let config = Config::with_filter(FILTER, configuration.clone())?;
     let file = legation_tests::module_dir()?.join(format!("{module}.wasm"));
-    Ok(config.module(FILTER, &file))
+    Ok(config.module(FILTER, &file).shared())
 }
 
 fn texts(values: Vec<&[u8]>) -> Vec<String> {

@@ -19,9 +19,8 @@ fn start(max_entries: u32) -> Result<Stage> {
             "max_entries": max_entries
         }
     });
-    Ok(Stage::start(
-        &Config::filter(FILTER)?.configuration(FILTER, configuration),
-    )?)
+    let config = Config::filter(FILTER)?.configuration(FILTER, configuration);
+    Ok(Stage::start(&config.shared())?)
 }
 
 #[test]
@@ -81,7 +80,7 @@ fn what_pages_hold_and_browsers_report_becomes_a_policy() -> Result<()> {
 
     // The proposal is a policy that the filter takes, and under it the page has its header.
     let configuration = json!({"rules": [{"policy": policy}]});
-    let enforced = Stage::start(&Config::with_filter(FILTER, configuration)?)?;
+    let enforced = Stage::start(&Config::with_filter(FILTER, configuration)?.shared())?;
     enforced.upstream().enqueue(page(html));
     assert_eq!(
         enforced.send(Request::get("/"))?.headers.text(POLICY),

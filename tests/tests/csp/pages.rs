@@ -11,7 +11,7 @@ use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use legation_tests::{Reply, Request, Response, Stage};
 use serde_json::{Value, json};
 
-use super::{POLICY, assert_unharmed, nonce, page, start};
+use super::{POLICY, assert_unharmed, nonce, page, start, start_alone};
 
 const PLACEHOLDER: &str = "{{csp-nonce-8f3b1c}}";
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -67,7 +67,9 @@ fn assert_rewritten(response: &Response) -> Result<()> {
 
 #[test]
 fn the_trusted_elements_get_the_nonce_and_no_other() -> Result<()> {
-    let stage = start(&rewriting())?;
+    let mut configuration = rewriting();
+    configuration["stat_prefix"] = json!("trusted");
+    let stage = start(&configuration)?;
     stage.upstream().answer(|_| {
         page(PAGE)
             .header("etag", "\"1\"")
@@ -79,7 +81,7 @@ fn the_trusted_elements_get_the_nonce_and_no_other() -> Result<()> {
     }
     stage
         .admin()
-        .wait_for_stat("wasmcustom.csp.nonces_written", DEADLINE, |count| {
+        .wait_for_stat("wasmcustom.trusted.nonces_written", DEADLINE, |count| {
             count == 9
         })?;
     assert_unharmed(&stage)
@@ -237,7 +239,7 @@ fn what_is_no_whole_page_passes_as_it_is() -> Result<()> {
 
 #[test]
 fn a_damaged_page_is_cut_off_and_the_next_one_is_not() -> Result<()> {
-    let stage = start(&rewriting())?;
+    let stage = start_alone(&rewriting())?;
     let whole = gzip(PAGE.as_bytes())?;
     let mut damaged = whole.clone();
     damaged[20] ^= 0xff;
@@ -270,7 +272,9 @@ fn a_damaged_page_is_cut_off_and_the_next_one_is_not() -> Result<()> {
 #[test]
 fn trailers_follow_a_rewritten_page() -> Result<()> {
     let stage = Stage::start(
-        &legation_tests::Config::with_filter(super::FILTER, rewriting())?.http1_trailers(),
+        &legation_tests::Config::with_filter(super::FILTER, rewriting())?
+            .http1_trailers()
+            .shared(),
     )?;
     stage.upstream().answer(|_| page(PAGE).trailer("x-t", "1"));
     assert_rewritten(&stage.send(Request::get("/").header("te", "trailers"))?)?;
@@ -279,7 +283,7 @@ fn trailers_follow_a_rewritten_page() -> Result<()> {
 
 #[test]
 fn fifty_megabytes_pass_in_bounded_memory() -> Result<()> {
-    let stage = start(&rewriting())?;
+    let stage = start_alone(&rewriting())?;
     let line = format!("<p>{}</p>\n", "x".repeat(1_000));
     let piece = line.repeat(500);
     let pieces = 100;
@@ -327,7 +331,8 @@ fn a_connection_that_becomes_another_protocols_is_left_alone() -> Result<()> {
     });
     let config = legation_tests::Config::with_filter(super::FILTER, rewriting())?
         .hcm(&json!({"upgrade_configs": [{"upgrade_type": "websocket"}]}))
-        .endpoint("upstream", address);
+        .endpoint("upstream", address)
+        .shared();
     let envoy = legation_tests::Envoy::start(&config)?;
     let mut client = TcpStream::connect(envoy.address()?)?;
     client.set_read_timeout(Some(DEADLINE))?;

@@ -150,7 +150,7 @@ fn stage() -> &'static Stage {
             "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
             "common_http_protocol_options": {"headers_with_underscores_action": "ALLOW"},
         }));
-        Stage::start(&config).unwrap_or_else(|error| panic!("{error}"))
+        Stage::start(&config.shared()).unwrap_or_else(|error| panic!("{error}"))
     })
 }
 

@@ -56,9 +56,8 @@ fn gateway(idp: &Idp) -> Result<Stage> {
         ],
     });
     let config = Config::with_filter(FILTER, configuration)?;
-    Ok(Stage::start(
-        &config.add_endpoint("provider", idp.address()),
-    )?)
+    let config = config.add_endpoint("provider", idp.address());
+    Ok(Stage::start(&config.shared())?)
 }
 
 fn bearer(path: &str, token: &str) -> Request {

@@ -36,7 +36,7 @@ fn config(issuer: &Issuer, provider: &Value) -> Result<Config> {
         "rules": [{"requires": {"provider_name": "p"}}],
     });
     let config = Config::with_filter(FILTER, configuration)?;
-    Ok(config.add_endpoint("issuer", issuer.address()))
+    Ok(config.add_endpoint("issuer", issuer.address()).shared())
 }
 
 /// It has lost no VM, and takes this request still.
@@ -120,7 +120,7 @@ fn failing(more: &Value) -> Result<(Vec<(Mode, Issuer)>, Stage)> {
     for (number, (_, issuer)) in issuers.iter().enumerate() {
         config = config.add_endpoint(&number.to_string(), issuer.address());
     }
-    let stage = Stage::start(&config)?;
+    let stage = Stage::start(&config.shared())?;
     Ok((issuers, stage))
 }
 

@@ -46,8 +46,8 @@ fn stage() -> &'static Stage {
                 json!({"certificate_bound": {"mode": "ignore"}, "dpop": {"mode": "ignore"}}),
             ),
         ]);
-        let config = config.expect("the shipped file is there").concurrency(4);
-        Stage::start(&config).unwrap_or_else(|error| panic!("{error}"))
+        let config = config.expect("the shipped file is there");
+        Stage::start(&config.concurrency(4).shared()).unwrap_or_else(|error| panic!("{error}"))
     })
 }
 
@@ -92,7 +92,7 @@ fn a_token_bound_to_a_certificate_passes_with_that_certificate_alone() -> Result
             json!({"certificate_bound": {"mode": "required"}}),
         ),
     ])?;
-    let stage = Stage::start(&config.edit(|root| {
+    let config = config.edit(|root| {
         for listener in root["static_resources"]["listeners"]
             .as_array_mut()
             .into_iter()
@@ -100,7 +100,8 @@ fn a_token_bound_to_a_certificate_passes_with_that_certificate_alone() -> Result
         {
             listener["filter_chains"][0]["transport_socket"] = socket.clone();
         }
-    }))?;
+    });
+    let stage = Stage::start(&config.shared())?;
     for (mode, of_unbound) in [("default", 200), ("when_bound", 200), ("required", 401)] {
         let address = stage.envoy().listener(mode)?;
         let status = |client, token: &str| -> Result<u16> {

@@ -20,7 +20,7 @@ fn bucket(fill_interval: &str) -> Value {
 }
 
 fn burst(config: &Config) -> Result<Flood> {
-    let stage = Stage::start(config)?;
+    let stage = Stage::start(&config.clone().concurrency(4).shared())?;
     let flood = flood(stage.envoy().address()?, BURST, |_| String::new())?;
     println!("{flood:?}");
     Ok(flood)
@@ -35,7 +35,7 @@ fn refill(flood: &Flood, seconds: u32) -> u64 {
 #[test]
 fn strict_mode_admits_the_limit_and_what_comes_back() -> Result<()> {
     let config = Config::with_filter(FILTER, json!({"token_bucket": bucket("10s")}))?;
-    let flood = burst(&config.concurrency(4))?;
+    let flood = burst(&config)?;
     let most = LIMIT + refill(&flood, 10);
     assert!(
         (LIMIT..=most).contains(&flood.admitted),
@@ -51,7 +51,7 @@ fn where_nothing_comes_back_it_is_the_limit_exactly() -> Result<()> {
         json!({"sliding_window": {"requests": LIMIT, "window": "86400s"}}),
     ] {
         let config = Config::with_filter(FILTER, limit.clone())?;
-        let flood = burst(&config.concurrency(4))?;
+        let flood = burst(&config)?;
         assert_eq!(flood.admitted, LIMIT, "{limit}");
     }
     Ok(())
@@ -63,7 +63,7 @@ fn a_lease_admits_no_more_and_little_less() -> Result<()> {
     let limit =
         json!({"token_bucket": bucket("86400s"), "lease": {"size": size, "max_age": "60s"}});
     let config = Config::with_filter(FILTER, limit)?;
-    let flood = burst(&config.concurrency(4))?;
+    let flood = burst(&config)?;
     assert!(flood.admitted <= LIMIT, "{flood:?}");
     assert!(flood.admitted >= LIMIT - 4 * size, "{flood:?}");
     Ok(())
@@ -74,7 +74,7 @@ fn envoys_own_filter_admits_as_many() -> Result<()> {
     let config = Config::plain()?.insert_filter(native(
         &json!({"stat_prefix": "native", "token_bucket": bucket("86400s")}),
     ));
-    let flood = burst(&config.concurrency(4))?;
+    let flood = burst(&config)?;
     assert_eq!(flood.admitted, LIMIT);
     Ok(())
 }

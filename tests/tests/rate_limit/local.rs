@@ -54,7 +54,7 @@ fn four_workers_admit_the_limit_exactly_and_with_a_lease_no_more() -> Result<()>
         ),
     ] {
         let config = Config::with_filter(LOCAL, configuration.clone())?;
-        let stage = Stage::start(&config.concurrency(u32::try_from(workers)?))?;
+        let stage = Stage::start(&config.concurrency(u32::try_from(workers)?).shared())?;
         let flood = flood(stage.envoy().address()?, BURST, |_| String::new())?;
         let admitted = flood.admitted;
         assert!(

@@ -21,7 +21,8 @@ fn by_header(name: &str, key: &str) -> Value {
 }
 
 fn start(configuration: Value) -> Result<Stage> {
-    Ok(Stage::start(&Config::with_filter(FILTER, configuration)?)?)
+    let config = Config::with_filter(FILTER, configuration)?;
+    Ok(Stage::start(&config.shared())?)
 }
 
 fn statuses(stage: &Stage, requests: usize, request: impl Fn() -> Request) -> Result<Vec<u16>> {
@@ -224,7 +225,7 @@ fn a_verified_claim_is_a_key_and_a_header_of_that_name_is_none() -> Result<()> {
     });
     let config = Config::with_filter(FILTER, limit)?
         .insert_filter_before(FILTER, wasm_filter("jwt-auth", jwt));
-    let stage = Stage::start(&config)?;
+    let stage = Stage::start(&config.shared())?;
     let of = |subject: &str| -> Result<u16> {
         let token = Claims::of(issuer).claim("sub", subject).signed_by(&key);
         let request = Request::get("/").header("authorization", format!("Bearer {token}"));
@@ -266,7 +267,7 @@ fn filters_of_one_prefix_share_a_limit_and_others_do_not() -> Result<()> {
     let config = config
         .add_chain("same", &[entry("one")])
         .add_chain("other", &[entry("two")]);
-    let stage = Stage::start(&config)?;
+    let stage = Stage::start(&config.shared())?;
     let envoy = stage.envoy();
     let send = |chain: &str| -> Result<u16> {
         let client = legation_tests::Client::http1(envoy.listener(chain)?);
@@ -348,7 +349,7 @@ fn what_a_worker_has_not_spent_comes_back() -> Result<()> {
         FILTER,
         json!({"token_bucket": a_day(100), "lease": {"size": 10, "max_age": "100ms"}}),
     )?;
-    let stage = Stage::start(&config.concurrency(4))?;
+    let stage = Stage::start(&config.concurrency(4).shared())?;
     let mut admitted = 0_u32;
     // Each connection may be another worker's, which takes some tokens ahead.
     for _ in 0..60 {

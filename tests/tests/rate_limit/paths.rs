@@ -18,7 +18,8 @@ fn start(matches: &Value, tokens: u32) -> Result<Stage> {
         ],
         "descriptors": [{"entries": [{"key": "generic_key"}], "token_bucket": a_day(tokens)}],
     });
-    Ok(Stage::start(&Config::with_filter(FILTER, configuration)?)?)
+    let config = Config::with_filter(FILTER, configuration)?;
+    Ok(Stage::start(&config.shared())?)
 }
 
 fn status(stage: &Stage, path: &str) -> Result<u16> {
@@ -68,7 +69,7 @@ fn a_part_of_a_path_makes_no_fresh_key_by_how_it_is_written() -> Result<()> {
         "rate_limits": [{"actions": [{"path_template": template}]}],
         "descriptors": [{"entries": [{"key": "user"}], "token_bucket": a_day(2)}],
     });
-    let stage = Stage::start(&Config::with_filter(FILTER, configuration)?)?;
+    let stage = Stage::start(&Config::with_filter(FILTER, configuration)?.shared())?;
     assert_eq!(status(&stage, "/users/7")?, 200);
     assert_eq!(status(&stage, "/users/7;a")?, 200);
     for path in [

@@ -29,6 +29,8 @@ const REFUSED: u16 = 429;
 struct World {
     stage: Stage,
     service: Service,
+    /// What the names of its counters have that no other's have.
+    mark: String,
 }
 
 impl World {
@@ -44,6 +46,23 @@ impl World {
         chains: impl IntoIterator<Item = (&'static str, Value)>,
         edit: impl FnOnce(Config) -> Config,
     ) -> Result<Self> {
+        Self::start(chains, |config| edit(config).shared())
+    }
+
+    /// In an Envoy of its own: for counters that tell of a cluster.
+    fn alone(chains: impl IntoIterator<Item = (&'static str, Value)>) -> Result<Self> {
+        let filters = chains
+            .into_iter()
+            .map(|(name, configuration)| (name, wasm_filter(FILTER, configuration)));
+        Self::start(filters, |config| config)
+    }
+
+    fn start(
+        chains: impl IntoIterator<Item = (&'static str, Value)>,
+        edit: impl FnOnce(Config) -> Config,
+    ) -> Result<Self> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let mark = format!("_{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let service = Service::start()?;
         let mut config = Config::plain()?
             .add_endpoint("rls", service.address())
@@ -51,10 +70,14 @@ impl World {
             .add_endpoint("nobody", closed_port()?)
             .http2_upstream("nobody");
         for (name, filter) in chains {
-            config = config.add_chain(name, &[filter]);
+            config = config.add_chain(name, &[counted_as(filter, name, &mark)]);
         }
         let stage = Stage::start(&edit(config))?;
-        Ok(Self { stage, service })
+        Ok(Self {
+            stage,
+            service,
+            mark,
+        })
     }
 
     fn address(&self, chain: &str) -> Result<SocketAddr> {
@@ -81,8 +104,28 @@ impl World {
 
     /// Waits until a counter of a chain is that.
     fn wait_for_count(&self, chain: &str, name: &str, count: u64) -> Result<()> {
-        self.stage.wait_for_count(&format!("{chain}.{name}"), count)
+        let counter = format!("{chain}{}.{name}", self.mark);
+        self.stage.wait_for_count(&counter, count)
     }
+
+    /// A counter of a chain.
+    fn count(&self, chain: &str, name: &str) -> Result<Option<u64>> {
+        let name = format!("wasmcustom.{chain}{}.{name}", self.mark);
+        self.stage.admin().stat(&name)
+    }
+}
+
+/// A filter of this project's, with names of its own for its counters; any other as it is.
+fn counted_as(mut filter: Value, name: &str, mark: &str) -> Value {
+    let text = filter.pointer_mut("/typed_config/config/configuration/value");
+    if let Some(Value::String(text)) = text
+        && let Ok(mut configuration) = serde_json::from_str::<Value>(text)
+        && configuration["stat_prefix"] == name
+    {
+        configuration["stat_prefix"] = format!("{name}{mark}").into();
+        *text = configuration.to_string();
+    }
+    filter
 }
 
 /// A request of a client.

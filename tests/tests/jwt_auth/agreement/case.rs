@@ -149,7 +149,8 @@ impl Group {
         }
         let config = config
             .hcm(&self.hcm)
-            .endpoint("upstream", upstream.address());
+            .endpoint("upstream", upstream.address())
+            .shared();
         let envoy = Envoy::start(&config)?;
         let by_ours = Client::http1(envoy.listener("ours")?);
         let by_native = match compares {

@@ -113,10 +113,7 @@ fn without_an_answer_it_goes_as_configured_and_then_well_again() -> Result<()> {
     world.wait_for_count("open", "ratelimit.failure_mode_allowed", failed)?;
     world.wait_for_count("closed", "ratelimit.error", failed)?;
     world.wait_for_count("closed", "ratelimit.ok", failed)?;
-    let allowed = world
-        .stage
-        .admin()
-        .stat("wasmcustom.closed.ratelimit.failure_mode_allowed")?;
+    let allowed = world.count("closed", "ratelimit.failure_mode_allowed")?;
     assert_eq!(allowed, Some(0));
     Ok(())
 }
@@ -202,7 +199,7 @@ fn a_service_that_goes_down_is_asked_again_when_it_is_back() -> Result<()> {
         ),
     ])?;
     assert_eq!(world.status("nowhere", "a")?, 500);
-    let World { stage, service } = world;
+    let World { stage, service, .. } = world;
     let address = service.address();
     drop(service);
     let client = |name: &str| -> Result<_> { Ok(Client::http1(stage.envoy().listener(name)?)) };

@@ -55,7 +55,7 @@ fn a_breaker_leaves_a_service_alone_that_fails() -> Result<()> {
             "circuit_breaker": {"consecutive_failures": 3, "cool_down": cool_down},
         })
     };
-    let world = World::new([
+    let world = World::alone([
         failing("open", &breaker("3600s")),
         failing("closes", &breaker("0.1s")),
     ])?;
@@ -85,7 +85,7 @@ fn a_call_is_repeated_only_where_it_has_not_been_sent() -> Result<()> {
             "retry_policy": {"num_retries": 2, "retry_back_off": {"base_interval": "1ms"}},
         })
     };
-    let world = World::new([
+    let world = World::alone([
         failing("nowhere", &retries("nobody")),
         failing("there", &retries("rls")),
     ])?;
@@ -224,11 +224,9 @@ fn workers_under_load_get_over_a_service_that_comes_and_goes() -> Result<()> {
         format!("x-client: {number}\r\n")
     })?;
     assert_eq!(flood.admitted, REQUESTS, "{flood:?}");
-    let told = |name: &str| format!("wasmcustom.flaky.ratelimit.{name}");
-    let admin = world.stage.admin();
     wait_for("each is counted once", DEADLINE, || {
-        let ok = admin.stat(&told("ok"))?.unwrap_or(0);
-        let error = admin.stat(&told("error"))?.unwrap_or(0);
+        let ok = world.count(name, "ratelimit.ok")?.unwrap_or(0);
+        let error = world.count(name, "ratelimit.error")?.unwrap_or(0);
         Ok((ok + error == REQUESTS && ok > 0 && error > 0).then_some(()))
     })?;
     world.service.says(Answer::over_limit());
