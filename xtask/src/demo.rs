@@ -1,5 +1,6 @@
 //! `cargo xtask demo`: every filter at work in the real Envoy.
 
+mod changes;
 mod print;
 mod shows;
 
@@ -176,7 +177,11 @@ fn show_all(
             broken += bad;
         }
     }
-    Ok((kept, broken))
+    if stop.wait(Duration::ZERO) {
+        bail!("stopped");
+    }
+    let (good, bad) = changes::show()?;
+    Ok((kept + good, broken + bad))
 }
 
 fn show_one(stage: &Stage, provider: &Idp, show: &Show) -> Result<(usize, usize)> {

@@ -24,6 +24,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     for package in [
         "legation-tests",
         "legation-jose",
+        "body-guard",
         "csp",
         "jwt-auth",
         "oauth2",

@@ -8,8 +8,6 @@ use std::fmt;
 use legation_tests::jwt::{Claims, Key};
 use legation_tests::{Exchange, Headers, Received, Reply, Request, Response};
 
-use crate::run::described;
-
 /// Where the upstream of the demo has a page: all else it answers with what it received.
 const PAGE: &str = "/shop";
 /// Where it has one for people who are signed in.
@@ -444,7 +442,7 @@ pub(super) fn upstream_reply(received: &Received) -> Reply {
     for (name, value) in upstream_headers(received) {
         reply = reply.header(name, value);
     }
-    reply.body(page(received).unwrap_or_else(|| format!("{:#}\n", described(received))))
+    reply.body(page(received).unwrap_or_else(|| format!("{:#}\n", received.to_json())))
 }
 
 /// The upstream's answer line by line, without a body that says what arrived: that stands above.
