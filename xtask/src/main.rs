@@ -5,11 +5,13 @@ mod build;
 mod cargo;
 mod clean;
 mod demo;
+mod dist;
 mod filter_config;
 mod module;
 mod new;
 mod prune;
 mod run;
+mod schema;
 mod soak;
 mod stop;
 mod suggest;
@@ -47,6 +49,8 @@ enum Command {
     Soak(soak::Args),
     Run(run::Args),
     Validate(validate::Args),
+    Dist(dist::Args),
+    Schema(schema::Args),
     Clean(clean::Args),
 }
 
@@ -61,6 +65,8 @@ fn main() -> ExitCode {
         Command::Soak(args) => soak::run(&args).map(done),
         Command::Run(args) => run::run(&args),
         Command::Validate(args) => validate::run(&args),
+        Command::Dist(args) => dist::run(&args).map(done),
+        Command::Schema(args) => schema::run(&args).map(done),
         Command::Clean(args) => clean::run(&args).map(done),
     };
     result.unwrap_or_else(|error| {

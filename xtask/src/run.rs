@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use anstream::println;
 use anyhow::{Context, Result, bail};
-use legation_tests::{Config, Envoy, Received, Reply, Upstream, parse_log};
-use serde_json::{Map, Value, json};
+use legation_tests::{Config, Envoy, Reply, Upstream, parse_log};
+use serde_json::json;
 
 use crate::filter_config::FilterConfig;
 use crate::module::Module;
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     legation_tests::envoy_binary()?;
     check_free(args.port)?;
 
-    let upstream = echo()?;
+    let upstream = Upstream::answering(Reply::showing)?;
     let mut config = module
         .alone(&file.value)?
         .log_level("warning", &format!("wasm:{}", args.log))
@@ -87,38 +87,6 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     follow(envoy, &stop)?;
     println!("stopped");
     Ok(ExitCode::SUCCESS)
-}
-
-/// An upstream whose answer is what it received, as JSON.
-pub(crate) fn echo() -> Result<Upstream> {
-    Upstream::answering(|received| {
-        let text = format!("{:#}\n", described(received));
-        Reply::ok()
-            .header("content-type", "application/json")
-            .body(text)
-    })
-}
-
-/// A request as JSON; a header that comes more than once is a list.
-pub(crate) fn described(received: &Received) -> Value {
-    let mut headers = Map::new();
-    for (name, value) in received.headers.iter() {
-        let value = Value::from(String::from_utf8_lossy(value));
-        match headers.get_mut(name) {
-            None => {
-                headers.insert(name.to_owned(), value);
-            }
-            Some(Value::Array(values)) => values.push(value),
-            Some(first) => *first = json!([first.take(), value]),
-        }
-    }
-    json!({
-        "method": received.method,
-        "path": received.path,
-        "host": received.authority,
-        "headers": headers,
-        "body": received.text(),
-    })
 }
 
 /// Has the first listener use this port on loopback; 0 is any free one.

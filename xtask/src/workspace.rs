@@ -1,5 +1,6 @@
 //! What is in the workspace, and where things are built.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -132,11 +133,28 @@ impl Workspace {
         manifest.parent().map(Path::to_owned)
     }
 
+    /// What cargo knows of the workspace's package of this name.
+    pub(crate) fn package(&self, name: &str) -> Option<&Package> {
+        let mut packages = self.metadata.workspace_packages().into_iter();
+        packages.find(|package| package.name == name)
+    }
+
     /// The version of a dependency in `Cargo.lock`.
     pub(crate) fn locked_version(&self, name: &str) -> Option<String> {
         let mut packages = self.metadata.packages.iter();
         let package = packages.find(|package| package.name == name)?;
         Some(package.version.to_string())
+    }
+
+    /// Where the sources of crates are that come from registries.
+    pub(crate) fn registry_sources(&self) -> BTreeSet<PathBuf> {
+        let packages = self.metadata.packages.iter();
+        let fetched = packages.filter(|package| package.source.is_some());
+        let folders = fetched.filter_map(|package| {
+            let manifest = package.manifest_path.as_std_path();
+            manifest.parent()?.parent().map(Path::to_owned)
+        });
+        folders.collect()
     }
 
     /// The oldest Rust that the project promises to build with.

@@ -11,11 +11,12 @@ use std::process::{Command, Output};
 use anyhow::{Context, Result, ensure};
 
 /// The folders that get new files. Everything else of a copy is a link to the original.
-const OWN: [&str; 6] = [
+const OWN: [&str; 7] = [
     "",
     "filters",
     "envoy-config",
     "envoy-config/filters",
+    "envoy-config/schemas",
     "tests",
     "tests/tests",
 ];

@@ -18,7 +18,7 @@ macro_rules! templates {
     };
 }
 
-const TEMPLATES: [(&str, &str); 11] = templates![
+const TEMPLATES: [(&str, &str); 13] = templates![
     "filters/new-filter/Cargo.toml",
     "filters/new-filter/README.md",
     "filters/new-filter/src/config.rs",
@@ -26,9 +26,11 @@ const TEMPLATES: [(&str, &str); 11] = templates![
     "filters/new-filter/src/lib.rs",
     "filters/new-filter/tests/budget.rs",
     "filters/new-filter/tests/scenarios.rs",
+    "filters/new-filter/tests/schema.rs",
     "filters/new-filter/tests/scenarios/first_example.yaml",
     "filters/new-filter/tests/scenarios/mistakes.yaml",
     "envoy-config/filters/new-filter.yaml",
+    "envoy-config/schemas/new-filter.schema.json",
     "tests/tests/new_filter.rs",
 ];
 

@@ -1,0 +1,194 @@
+//! `cargo xtask dist`: the filters as they are given to others, the same to the byte wherever they are made.
+
+mod image;
+mod sbom;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anstream::println;
+use anyhow::{Context, Result};
+use sha2::{Digest as _, Sha256};
+
+use crate::build::{self, Which};
+use crate::cargo;
+use crate::terminal::{self, NAME, size, styled};
+use crate::workspace::{ModulePackage, Workspace};
+
+/// The package that pushes. It is built when it is wanted: its crates would keep every other command waiting.
+const PUSH: &str = "xtask-push";
+
+/// Make what is given to others: modules, schemas, lists of crates, OCI images; and push the images.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Filters to make; all of them when none is named
+    filters: Vec<String>,
+    /// Where to put them, instead of target/legation/dist
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// Push each image to PLACE/FILTER, such as registry.example.com/legation; plain HTTP on loopback alone,
+    /// credentials as `docker login` leaves them
+    #[arg(long, value_name = "PLACE")]
+    push: Option<String>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let workspace = Workspace::load()?;
+    let packages = match args.filters.as_slice() {
+        [] => workspace.filters(),
+        named => named
+            .iter()
+            .map(|name| build::pick(&workspace, name))
+            .collect::<Result<_>>()?,
+    };
+    let names: Vec<_> = packages.iter().map(|one| one.name.clone()).collect();
+    build::modules(&workspace, Which::Named(&names))?;
+    let out = args.out.clone();
+    let out = out.unwrap_or_else(|| workspace.modules().join("dist"));
+    let revision = revision(workspace.root());
+    let mut images = Vec::new();
+    for package in &packages {
+        let made = make(&workspace, package, &out, revision.as_deref());
+        images.extend(made.with_context(|| format!("cannot make `{}`", package.name))?);
+    }
+    sums(&out)?;
+    match &args.push {
+        Some(place) => push(&workspace, place, &images),
+        None => Ok(()),
+    }
+}
+
+/// An image as a folder, and what it is called in a registry.
+struct Image {
+    folder: PathBuf,
+    name: String,
+    tag: String,
+}
+
+fn make(
+    workspace: &Workspace,
+    package: &ModulePackage,
+    out: &Path,
+    revision: Option<&str>,
+) -> Result<Vec<Image>> {
+    let name = package.name.as_str();
+    let about = workspace.package(name).context("cargo does not know it")?;
+    let folder = out.join(name);
+    // What is there from before may not be of this one.
+    match fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        _ => fs::create_dir_all(&folder)?,
+    }
+    let built = workspace.modules().join(format!("{name}.wasm"));
+    let wasm = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
+    fs::write(folder.join(format!("{name}.wasm")), &wasm)?;
+    fs::copy(workspace.root().join("LICENSE"), folder.join("LICENSE"))?;
+    let schema = format!("{name}.schema.json");
+    let made = workspace.root().join("envoy-config/schemas").join(&schema);
+    if made.is_file() {
+        fs::copy(made, folder.join(schema))?;
+    }
+    let list = sbom::of(workspace, name, &about.version.to_string(), &sha256(&wasm))?;
+    fs::write(folder.join(format!("{name}.cdx.json")), list)?;
+
+    let mut annotations = BTreeMap::from([
+        ("org.opencontainers.image.title", name.to_owned()),
+        (
+            "org.opencontainers.image.version",
+            about.version.to_string(),
+        ),
+    ]);
+    let more = [
+        ("org.opencontainers.image.licenses", about.license.clone()),
+        (
+            "org.opencontainers.image.description",
+            about.description.clone(),
+        ),
+        ("org.opencontainers.image.source", about.repository.clone()),
+        (
+            "org.opencontainers.image.revision",
+            revision.map(str::to_owned),
+        ),
+    ];
+    annotations.extend(more.into_iter().filter_map(|(name, it)| Some((name, it?))));
+    let compat = image::compat(&folder.join("compat"), &wasm, &annotations)?;
+    let oci = image::oci(&folder.join("oci"), &wasm, &annotations)?;
+
+    terminal::status(
+        "Made",
+        format_args!("{}: {}", styled(NAME, name), size(wasm.len())),
+    );
+    println!("             sha256 {}", sha256(&wasm));
+    println!("             image  sha256:{compat} (compat), sha256:{oci} (oci)");
+    println!("             {}", folder.display());
+    let image = |variant: &str, tag: String| Image {
+        folder: folder.join(variant),
+        name: name.to_owned(),
+        tag,
+    };
+    Ok(vec![
+        image("compat", about.version.to_string()),
+        image("oci", format!("{}-oci", about.version)),
+    ])
+}
+
+/// `SHA256SUMS` of all that is there, as `sha256sum --check` reads it.
+fn sums(out: &Path) -> Result<()> {
+    let mut files = Vec::new();
+    let mut folders = vec![out.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                folders.push(entry.path());
+            } else {
+                files.push(entry.path());
+            }
+        }
+    }
+    let mut lines = Vec::new();
+    for file in files {
+        let name = file.strip_prefix(out)?.to_string_lossy().replace('\\', "/");
+        if name != "SHA256SUMS" {
+            lines.push(format!("{}  {name}\n", sha256(&fs::read(&file)?)));
+        }
+    }
+    lines.sort_by(|a, b| a.get(64..).cmp(&b.get(64..)));
+    fs::write(out.join("SHA256SUMS"), lines.concat()).context("cannot write SHA256SUMS")
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+
+    let mut text = String::new();
+    for byte in Sha256::digest(bytes) {
+        write!(text, "{byte:02x}").ok();
+    }
+    text
+}
+
+/// The commit that the files are of; none where they differ from it, or are of none.
+fn revision(root: &Path) -> Option<String> {
+    let git = |args: &[&str]| {
+        let mut command = Command::new("git");
+        command.args(args).current_dir(root).stderr(Stdio::null());
+        let output = command.output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then(|| text.trim().to_owned())
+    };
+    let commit = git(&["rev-parse", "HEAD"])?;
+    git(&["status", "--porcelain"])?
+        .is_empty()
+        .then_some(commit)
+}
+
+fn push(workspace: &Workspace, place: &str, images: &[Image]) -> Result<()> {
+    let mut command = cargo::cargo(workspace.root());
+    command.args(["run", "--quiet", "--package", PUSH, "--", place]);
+    for image in images {
+        command.arg(&image.folder).arg(&image.name).arg(&image.tag);
+    }
+    cargo::run(&mut command).context("the images are not pushed; the lines above say why")
+}
