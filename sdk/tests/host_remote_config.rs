@@ -10,7 +10,9 @@ use legation::clock::sleep;
 use legation::config::ConfigErrors;
 use legation::http::HeaderName;
 use legation::metrics::Counter;
-use legation::{Configure, Flow, HttpFilter, RequestHeaders, ResponseHeaders, Result, spawn};
+use legation::{
+    Configure, Flow, HttpFilter, LocalReply, RequestHeaders, ResponseHeaders, Result, spawn,
+};
 use legation_testing::{Callout, Host, HttpCall, LogLine, Request, Response, Root};
 use serde_json::{Value, json};
 
@@ -420,6 +422,71 @@ fn a_request_ends_by_the_document_that_it_began_with_and_then_its_filter_stops()
     );
     host.unload(host.root());
     assert_eq!(host.waiting(), 0);
+}
+
+/// Answers at once, refuses all, and runs something in the background. Nobody tells it when
+/// a stream ends.
+struct Refusing;
+
+#[legation::filter]
+impl HttpFilter for Refusing {
+    const NAME: &'static str = "refusing";
+    const REMOTE_CONFIG: bool = true;
+    type Config = Config;
+    type Stream = ();
+
+    fn configure(config: Config, host: &mut Configure) -> Result<Self, ConfigErrors> {
+        let worked = host.counter(&format!("worked.{}", config.mark));
+        let work = async move {
+            while sleep(Duration::from_millis(100)).await.is_ok() {
+                worked.increment();
+            }
+        };
+        spawn(work).map_err(|error| ConfigErrors::of_document(error.to_string()))?;
+        Ok(Self)
+    }
+
+    fn on_request_headers_at_once(
+        &self,
+        (): &mut (),
+        _: &mut RequestHeaders,
+    ) -> Option<Result<Flow>> {
+        Some(Ok(LocalReply::new(403).into()))
+    }
+
+    async fn on_request_headers(&self, (): &mut (), _: &mut RequestHeaders) -> Result<Flow> {
+        Ok(Flow::Continue)
+    }
+}
+
+#[test]
+fn a_refused_request_does_not_keep_its_filter_at_work() {
+    let host = Host::<Refusing>::new();
+    let server = Server::of(&host);
+    server.serves(&marked("a"));
+    host.load(remote(&json!({"refresh_delay": "1s"}))).unwrap();
+    host.run_for(LOOK);
+    assert_eq!(mark(&host), "403");
+    let mut there = host.stream(Request::post("/").body("a body"));
+    there.send_request();
+    assert_eq!(host.streams(), 2);
+
+    server.serves(&marked("b"));
+    host.run_for(Duration::from_millis(1_500));
+    // What is there still has the filter that it began with.
+    let worked = host.counter("refusing.worked.a");
+    host.run_for(Duration::from_secs(1));
+    assert!(host.counter("refusing.worked.a") > worked);
+    assert_eq!(host.streams(), 1);
+
+    drop(there.end());
+    host.run_for(LOOK);
+    let worked = host.counter("refusing.worked.a");
+    let new = host.counter("refusing.worked.b");
+    host.run_for(Duration::from_secs(1));
+    assert_eq!(host.counter("refusing.worked.a"), worked);
+    assert!(host.counter("refusing.worked.b") > new);
+    assert_eq!(host.streams(), 0);
 }
 
 #[test]

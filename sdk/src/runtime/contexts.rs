@@ -280,6 +280,16 @@ impl<F: HttpFilter> Contexts<F> {
         self.older.len().saturating_add(newest)
     }
 
+    /// The streams whose filter is one of these.
+    pub(super) fn streams_of(&self, is_one: impl Fn(&Rc<F>) -> bool) -> Vec<u32> {
+        let newest = self.newest.iter().map(|(id, stream)| (id, stream));
+        newest
+            .chain(&self.older)
+            .filter(|(_, stream)| stream.filter.as_ref().is_some_and(&is_one))
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
     /// The streams to ask the host about, where there are many enough. Asking
     /// is worth it again when there are twice as many as are left by then.
     #[inline]

@@ -24,18 +24,21 @@ impl<F: HttpFilter> Runtime<F> {
             Err(_) => return,
         };
         if let Some(streams) = to_sweep {
-            let gone = gone(streams, id);
-            self.ending(id, || {
-                for stream in gone {
-                    if Self::AWAITS {
-                        self.abandon(stream);
-                    }
-                    self.forget(stream);
-                }
-            });
+            self.ending(id, || self.forget_gone(streams, id));
             if let Ok(mut contexts) = self.contexts.try_borrow_mut() {
                 contexts.swept();
             }
+        }
+    }
+
+    /// Forgets those of these streams that the host has no more, on behalf of a
+    /// context that it has.
+    pub(super) fn forget_gone(&self, streams: Vec<u32>, id: u32) {
+        for stream in gone(streams, id) {
+            if Self::AWAITS {
+                self.abandon(stream);
+            }
+            self.forget(stream);
         }
     }
 

@@ -210,6 +210,7 @@ impl<F: HttpFilter> Runtime<F> {
         if !F::REMOTE_CONFIG || self.remote.retired.borrow().is_empty() {
             return;
         }
+        self.forget_streams_of_retired();
         let over = {
             let mut retired = self.remote.retired.borrow_mut();
             let is_over = |one: &mut Retired<F>| Rc::strong_count(&one.filter) == 1;
@@ -219,6 +220,22 @@ impl<F: HttpFilter> Runtime<F> {
             self.drop_jobs(|root, generation| root == one.root && generation == one.generation);
             drop(one.filter);
         }
+    }
+
+    /// Where nobody tells when a stream ends, one that was refused keeps its filter until the
+    /// host is asked.
+    fn forget_streams_of_retired(&self) {
+        if Self::TOLD_OF_ENDS {
+            return;
+        }
+        let streams = match self.contexts.try_borrow() {
+            Ok(contexts) => {
+                let retired = self.remote.retired.borrow();
+                contexts.streams_of(|of| retired.iter().any(|one| Rc::ptr_eq(&one.filter, of)))
+            }
+            Err(_) => return,
+        };
+        self.forget_gone(streams, self.running.get().context);
     }
 
     /// A configuration is gone, and with it what was made for it.
