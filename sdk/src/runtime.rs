@@ -137,9 +137,9 @@ impl<F: HttpFilter> Default for Runtime<F> {
 
 impl<F: HttpFilter> Runtime<F> {
     /// The callbacks that the host must make: those that the filter has; that
-    /// of a context's creation, where one stream must be told from another; and
-    /// that of its end, where no callback of the filter's is sure to be the
-    /// last.
+    /// of a context's creation, where one stream must be told from another; that
+    /// of its end, where no callback of the filter's is sure to be the last; and
+    /// that of the request, where it is refused until there is a filter.
     pub const CALLBACKS: Callbacks = {
         let creation = if Self::KNOWS_STREAMS {
             Callbacks::CREATE
@@ -156,7 +156,13 @@ impl<F: HttpFilter> Runtime<F> {
         } else {
             Callbacks::NONE
         };
+        let request = if F::REMOTE_CONFIG {
+            Callbacks::REQUEST_HEADERS
+        } else {
+            Callbacks::NONE
+        };
         F::CALLBACKS
+            .and(request)
             .and(creation)
             .and(end)
             .and(answers)

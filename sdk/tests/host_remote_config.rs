@@ -13,7 +13,7 @@ use legation::metrics::Counter;
 use legation::{
     Configure, Flow, HttpFilter, LocalReply, RequestHeaders, ResponseHeaders, Result, spawn,
 };
-use legation_testing::{Callout, Host, HttpCall, LogLine, Request, Response, Root};
+use legation_testing::{Callout, Host, HttpCall, LogLine, Outcome, Request, Response, Root};
 use serde_json::{Value, json};
 
 const MARK: HeaderName = HeaderName::from_static("x-mark");
@@ -486,6 +486,45 @@ fn a_refused_request_does_not_keep_its_filter_at_work() {
     host.run_for(Duration::from_secs(1));
     assert_eq!(host.counter("refusing.worked.a"), worked);
     assert!(host.counter("refusing.worked.b") > new);
+    assert_eq!(host.streams(), 0);
+}
+
+/// Looks at answers only.
+struct Answers {
+    mark: String,
+}
+
+#[legation::filter]
+impl HttpFilter for Answers {
+    const NAME: &'static str = "answers";
+    const REMOTE_CONFIG: bool = true;
+    type Config = Config;
+    type Stream = ();
+
+    fn configure(config: Config, _: &mut Configure) -> Result<Self, ConfigErrors> {
+        Ok(Self { mark: config.mark })
+    }
+
+    fn on_response_headers(&self, (): &mut (), response: &mut ResponseHeaders) -> Result<Flow> {
+        response.headers().set(&MARK, self.mark.as_str())?;
+        Ok(Flow::Continue)
+    }
+}
+
+#[test]
+fn requests_are_refused_by_a_filter_of_answers_too_until_there_is_a_document() {
+    let host = Host::<Answers>::new();
+    let server = Server::of(&host);
+    host.load(remote(&json!({}))).unwrap();
+    let exchange = host.exchange(Request::get("/")).upstream(Response::ok());
+    assert_eq!(exchange.status(), 503);
+    assert_eq!(exchange.outcome, Outcome::Replied);
+
+    server.serves(&marked("a"));
+    host.run_for(Duration::from_millis(1_500));
+    let exchange = host.exchange(Request::get("/")).upstream(Response::ok());
+    assert_eq!(exchange.status(), 200);
+    assert_eq!(exchange.response().header("x-mark"), Some("a"));
     assert_eq!(host.streams(), 0);
 }
 
