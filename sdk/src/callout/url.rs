@@ -12,11 +12,11 @@ const LONGEST: usize = 2_048;
 
 /// An `http` or `https` URL, as the words of a request: where it goes is the
 /// cluster's to say.
-#[derive(Debug, Clone, PartialEq, Eq, Schema)]
+#[derive(Clone, PartialEq, Eq, Schema)]
 #[schema({
     "type": "string",
     "maxLength": LONGEST,
-    "pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#@]+([/?][^\s#]*)?$",
+    "pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#@:][^\s/?#@]*([/?][^\s#]*)?$",
 })]
 pub struct ServiceUrl {
     is_https: bool,
@@ -40,7 +40,7 @@ impl ServiceUrl {
         &self.authority
     }
 
-    /// Path and query.
+    /// Path and query. Begins with `/`.
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -93,16 +93,54 @@ pub fn parse(text: &str) -> Result<ServiceUrl, Problem> {
             ));
         }
     };
+    let has_host = uri.host().is_some_and(|host| !host.is_empty());
     let authority = uri.authority().map_or("", |authority| authority.as_str());
-    if authority.is_empty() || authority.contains('@') {
+    if !has_host || authority.contains('@') {
         return Err(problem("expected a URL with a host, and without a user"));
     }
+    let path = uri.path_and_query().map_or("", |path| path.as_str());
+    // A query may follow the host at once (RFC 3986 section 3); the path is then `/`.
+    let slash = if path.starts_with('/') { "" } else { "/" };
     Ok(ServiceUrl {
         is_https,
         authority: authority.to_owned(),
-        path: uri
-            .path_and_query()
-            .map_or("/", |path| path.as_str())
-            .to_owned(),
+        path: format!("{slash}{path}"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    fn problem(text: &str) -> String {
+        match parse(text) {
+            Ok(url) => format!("read as {url:?}"),
+            Err(problem) => problem.to_string(),
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn every_path_can_be_asked_for() {
+        for (text, path, whole) in [
+            ("https://host", "/", "https://host/"),
+            ("https://host/", "/", "https://host/"),
+            ("https://host?x=1", "/?x=1", "https://host/?x=1"),
+            ("HTTP://host:80?x=/1", "/?x=/1", "http://host:80/?x=/1"),
+            ("http://[::1]:80/a?b", "/a?b", "http://[::1]:80/a?b"),
+        ] {
+            let url = parse(text).unwrap();
+            assert_eq!(url.path(), path, "{text}");
+            assert_eq!(url.to_text(), whole);
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_url_names_a_host() {
+        for text in ["https://", "https:///x", "https://:443/x", "https://@/x"] {
+            assert!(problem(text).contains("URL"), "{text}: {}", problem(text));
+            assert!(parse(text).is_err());
+        }
+    }
 }

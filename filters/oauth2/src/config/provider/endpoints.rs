@@ -47,7 +47,7 @@ impl ServiceEndpoint {
 #[derive(Debug, Clone, PartialEq, Eq, Schema)]
 #[schema({
     "type": "string",
-    "pattern": r#"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#@]+[^\s#"<>\\^`{|}]*$"#,
+    "pattern": r#"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#@:][^\s/?#@]*[^\s#"<>\\^`{|}]*$"#,
 })]
 pub struct BrowserUrl(Box<str>);
 
