@@ -4,6 +4,7 @@ use std::fmt;
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 use http::Uri;
+use siphasher::sip128::SipHasher24;
 
 use crate::config::{ConfigErrors, Problem, Schema, string};
 
@@ -49,6 +50,20 @@ impl ServiceUrl {
     pub fn to_text(&self) -> String {
         format!("{}://{}{}", self.scheme(), self.authority, self.path)
     }
+
+    /// What tells it from others in the name of shared data, which errors show: the
+    /// same on every worker, and without the query's text.
+    pub fn to_name(&self) -> String {
+        let hash = SipHasher24::new().hash(self.to_text().as_bytes());
+        format!("{self}\n{:032x}", hash.as_u128())
+    }
+}
+
+/// Without the query, as [`Display`](fmt::Display) has it.
+impl fmt::Debug for ServiceUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ServiceUrl({self})")
+    }
 }
 
 /// Without the query, which may be nobody's business: for log lines.
@@ -69,10 +84,26 @@ impl Deserr<ConfigErrors> for ServiceUrl {
     }
 }
 
+/// What a message may show of a text that is no URL: neither a query nor what may be a
+/// password.
+fn shown(text: &str) -> Option<String> {
+    if text.contains('@') {
+        return None;
+    }
+    Some(match text.split_once('?') {
+        Some((before, _)) => format!("{before}?…"),
+        None => text.to_owned(),
+    })
+}
+
 /// Reads an absolute URL of at most 2048 bytes, without a fragment or a user.
 pub fn parse(text: &str) -> Result<ServiceUrl, Problem> {
     let problem = |problem: &str| {
-        Problem::new(format!("{problem}, got {text:?}")).help("such as \"https://host/path\"")
+        let problem = match shown(text) {
+            Some(text) => Problem::new(format!("{problem}, got {text:?}")),
+            None => Problem::new(problem),
+        };
+        problem.help("such as \"https://host/path\"")
     };
     if text.len() > LONGEST {
         return Err(Problem::new(format!(
@@ -93,10 +124,13 @@ pub fn parse(text: &str) -> Result<ServiceUrl, Problem> {
             ));
         }
     };
-    let has_host = uri.host().is_some_and(|host| !host.is_empty());
+    let host = uri.host().unwrap_or_default();
     let authority = uri.authority().map_or("", |authority| authority.as_str());
-    if !has_host || authority.contains('@') {
+    if host.is_empty() || authority.contains('@') {
         return Err(problem("expected a URL with a host, and without a user"));
+    }
+    if authority != host && uri.port_u16().is_none() {
+        return Err(problem("expected a URL whose port is a number"));
     }
     let path = uri.path_and_query().map_or("", |path| path.as_str());
     // A query may follow the host at once (RFC 3986 section 3); the path is then `/`.
@@ -137,10 +171,41 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
+    fn nothing_shows_a_query_or_a_password() {
+        for text in [
+            "https://me:secret@host/",
+            "https://me:sec?ret@host/",
+            "https://host/?key=secret#there",
+            "https://:80/?key=secret",
+            "ftp://host/?key=secret",
+            "https://a b/?key=secret",
+        ] {
+            let problem = problem(text);
+            let told = ["URL with", "URL that", "expected a URL", "URL whose port"];
+            assert!(told.iter().any(|told| problem.contains(told)), "{problem}");
+            assert!(!problem.contains("sec"), "{problem}");
+        }
+        let url = parse("https://host/path?key=secret").unwrap();
+        let other = parse("https://host/path?key=another").unwrap();
+        assert_eq!(format!("{url}"), "https://host/path");
+        assert_eq!(format!("{url:?}"), "ServiceUrl(https://host/path)");
+        assert!(url.to_name().starts_with("https://host/path\n"));
+        assert!(!url.to_name().contains("secret"));
+        assert_eq!(url.to_name(), url.clone().to_name());
+        assert_ne!(url.to_name(), other.to_name());
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
     fn a_url_names_a_host() {
-        for text in ["https://", "https:///x", "https://:443/x", "https://@/x"] {
-            assert!(problem(text).contains("URL"), "{text}: {}", problem(text));
-            assert!(parse(text).is_err());
+        for text in [
+            "https://",
+            "https:///x",
+            "https://:443/x",
+            "https://@/x",
+            "https://host:port/x",
+            "https://host:65536/x",
+        ] {
+            assert!(parse(text).is_err(), "{text}");
         }
     }
 }

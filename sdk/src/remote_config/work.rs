@@ -101,7 +101,7 @@ impl Work {
         let url = config.http_uri.uri().clone();
         let cluster = config.http_uri.cluster().as_str();
         // Names of one `vm_id` are for all its filters.
-        let name = format!("{filter}\n{cluster}\n{}", url.to_text());
+        let name = format!("{filter}\n{cluster}\n{}", url.to_name());
         Ok(Self {
             service: HttpService::new(&config.service(), host),
             url,

@@ -113,25 +113,19 @@ impl Origin {
     /// believes.
     pub(super) fn name(&self) -> String {
         match self {
-            Self::Jwks { service, url } => format!(
-                "jwks\n{}\n{}://{}{}",
-                service.cluster(),
-                url.scheme(),
-                url.authority(),
-                url.path(),
-            ),
+            Self::Jwks { service, url } => {
+                format!("jwks\n{}\n{}", service.cluster(), url.to_name())
+            }
             Self::Issuer {
                 issuer,
                 metadata,
                 url,
                 jwks,
             } => format!(
-                "issuer\n{}\n{}\n{}://{}{}\n{issuer}",
+                "issuer\n{}\n{}\n{}\n{issuer}",
                 metadata.cluster(),
                 jwks.cluster(),
-                url.scheme(),
-                url.authority(),
-                url.path(),
+                url.to_name(),
             ),
         }
     }
