@@ -262,19 +262,22 @@ fn kind_named(name: &str) -> Result<Kind, Problem> {
 
 /// The segments of a path into something that has no types.
 pub(super) fn segments(text: &str) -> Result<Vec<&str>, Problem> {
-    if let Some((name, rest)) = text.strip_prefix('[').and_then(bracketed) {
-        let rest = match rest.strip_prefix('.') {
-            Some(rest) => segments(rest)?,
-            None if rest.starts_with('[') => segments(rest)?,
-            None if rest.is_empty() => Vec::new(),
+    let mut names = Vec::new();
+    let mut rest = text;
+    while let Some((name, after)) = rest.strip_prefix('[').and_then(bracketed) {
+        names.push(name);
+        rest = match after.strip_prefix('.') {
+            Some(after) => after,
+            None if after.starts_with('[') => after,
+            None if after.is_empty() => return Ok(names),
             None => return Err(Problem::new("a dot is missing after a bracket")),
         };
-        return Ok([vec![name], rest].concat());
     }
-    if let (segments, None) = split(text)? {
-        return Ok(segments);
+    if let (more, None) = split(rest)? {
+        names.extend(more);
+        return Ok(names);
     }
-    let problem = Problem::new(format!("{} is not a path", crate::config::quoted(text)));
+    let problem = Problem::new(format!("{} is not a path", crate::config::quoted(rest)));
     Err(problem.help("write names joined by dots, other names as ['name']"))
 }
 

@@ -256,6 +256,10 @@ fn hashed(argument: &str, own: &'static [OwnOperator]) -> Result<Operator, Probl
             None => return Err(Problem::new(format!("`{name}(` is not closed by `)`"))),
         },
     };
+    if takes_operator(name) {
+        // A document that is fetched may be of any depth, and the stack is not.
+        return Err(Problem::new("what is hashed is not hashed again"));
+    }
     match read(name, inner, own)? {
         Operator::Environment(_) => Err(Problem::new("an environment variable is not hashed")
             .help("it is the same for all requests: write its hash")),

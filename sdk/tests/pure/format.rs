@@ -288,6 +288,29 @@ fn refuses_what_is_no_format() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn the_longest_text_needs_no_more_stack_than_the_shortest() {
+    const DEEP: usize = 200_000;
+    let hashed = format!("%{}REQ(a){}%", "SHA256(".repeat(DEEP), ")".repeat(DEEP));
+    let error = Format::parse(&hashed, &environment()).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("what is hashed is not hashed again")
+    );
+
+    for between in ["", "."] {
+        let names = vec!["['a']"; DEEP].join(between);
+        let claim = format!("%JWT_CLAIM(user:{names})%");
+        assert_eq!(render(&claim, &mut request()).0, "");
+    }
+    for (names, error) in [("['a']b", "a dot is missing"), ("['a'].", "is not a path")] {
+        let claim = format!("%JWT_CLAIM(user:{names})%");
+        let found = Format::parse(&claim, &environment()).unwrap_err();
+        assert!(found.to_string().contains(error), "{names}: {found}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn is_read_from_a_configuration_with_its_environment() {
     let text = br#"["a", "%ENVIRONMENT(POD)%"]"#;
 
