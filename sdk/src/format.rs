@@ -13,7 +13,6 @@
 //! | `%ENVIRONMENT(NAME)%` | an environment variable, read once when the format is |
 //! | `%ATTRIBUTE(source.address)%` | any of Envoy's [attributes] |
 //! | `%DOWNSTREAM_REMOTE_ADDRESS%`, `%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(24)%`, `%PROTOCOL%`, `%ROUTE_NAME%`, `%RESPONSE_CODE%`, … | Envoy's names for what is an attribute |
-//!
 //! | `%START_TIME%`, `%START_TIME(%s.%3f)%` | when the request came, in UTC: as RFC 3339, or in a form as `strftime` has it |
 //! | `%UNIQUE_ID%`, `%UUID_V7%` | a new UUID of version 4, or 7 |
 //! | `%JWT_CLAIM(user:sub)%` | a [claim](Claim) of the token that jwt-auth left in filter state; of a list its elements, joined by commas |

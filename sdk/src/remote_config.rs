@@ -33,7 +33,9 @@
 //!   change nothing.
 //!
 //! What is not: the document is as trustworthy as the cluster that it comes from. Speak TLS with it, and check its
-//! certificate, in the cluster's `transport_socket`. No redirect is followed.
+//! certificate, in the cluster's `transport_socket`. No redirect is followed. A document changes nothing of the plugin
+//! around it: options that need `allow_on_headers_stop_iteration`, or variables of the VM's environment, need them
+//! there beforehand.
 //!
 //! # Statistics
 //!

@@ -7,8 +7,8 @@ pub(super) fn uuid_v4(high: u64, low: u64) -> String {
     written((high & 0xffff_ffff_ffff_0fff) | 0x4000, low)
 }
 
-/// A UUID of version 7: the milliseconds since 1970, and 74 random bits. Later ones
-/// sort behind earlier ones.
+/// A UUID of version 7: the milliseconds since 1970, and 74 random bits. Those of a
+/// later millisecond sort behind.
 pub(super) fn uuid_v7(time: Duration, high: u64, low: u64) -> String {
     let milliseconds = u64::try_from(time.as_millis()).unwrap_or_default();
     written((milliseconds << 16) | (high & 0x0fff) | 0x7000, low)
