@@ -131,6 +131,9 @@ fn whoever_asks_may_say_otherwise() {
         .collect();
     assert_eq!(parents.len(), 1, "{own:?}");
     assert_eq!(parents[0].1, ANOTHER);
+    // Nor the state of a trace that it is not of.
+    assert!(own.iter().all(|(name, _)| name != "tracestate"), "{own:?}");
+    assert!(own.contains(&("x-request-id".to_owned(), "one".to_owned())));
 }
 
 #[test]

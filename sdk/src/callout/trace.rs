@@ -2,8 +2,11 @@
 
 use crate::logging;
 
-/// The headers that go along, in the order in which they are looked for.
-const NAMES: [&str; 3] = ["x-request-id", "traceparent", "tracestate"];
+// The headers that go along, in the order in which they are looked for.
+const REQUEST_ID: &str = "x-request-id";
+const TRACEPARENT: &str = "traceparent";
+const TRACESTATE: &str = "tracestate";
+
 /// The longest id of a request that goes along.
 const MAX_REQUEST_ID: usize = 128;
 /// The longest `tracestate` that goes along: what everybody should be able to take (W3C Trace Context,
@@ -55,7 +58,7 @@ impl TraceContext {
     ///
     /// Three host calls in [`on_request_headers`](crate::HttpFilter::on_request_headers), none later.
     pub fn of_stream() -> Self {
-        Self::of(logging::of_request(NAMES))
+        Self::of(logging::of_request([REQUEST_ID, TRACEPARENT, TRACESTATE]))
     }
 
     fn of([request_id, traceparent, tracestate]: [Option<Vec<u8>>; 3]) -> Self {
@@ -63,8 +66,12 @@ impl TraceContext {
         let traceparent = traceparent.filter(|value| is_traceparent(value));
         let tracestate = tracestate.filter(|state| state.len() <= MAX_TRACESTATE);
         let tracestate = traceparent.as_ref().and(tracestate);
-        let values = [request_id, traceparent, tracestate];
-        let headers = NAMES.into_iter().zip(values).filter_map(|(name, value)| {
+        let headers = [
+            (REQUEST_ID, request_id),
+            (TRACEPARENT, traceparent),
+            (TRACESTATE, tracestate),
+        ];
+        let headers = headers.into_iter().filter_map(|(name, value)| {
             let value = value?;
             // Anything else would have the callout refused.
             let is_text = value.iter().all(|byte| matches!(byte, b' '..=b'~'));
@@ -75,18 +82,22 @@ impl TraceContext {
         }
     }
 
-    /// Its headers, but for those that a callout has already.
+    /// Its headers, but for those that a callout has already. Beside another trace's
+    /// `traceparent` or `tracestate` go neither of its own (section 3.3).
     pub(super) fn beside<'a>(
         &'a self,
         own: &'a [(String, Vec<u8>)],
     ) -> impl Iterator<Item = (&'a str, &'a [u8])> {
-        let headers = self.headers.iter();
-        headers.filter_map(|(name, value)| {
-            let is_own = own
-                .iter()
-                .any(|(known, _)| known.eq_ignore_ascii_case(name));
-            (!is_own).then_some((*name, value.as_slice()))
-        })
+        let has = |name: &str| {
+            own.iter()
+                .any(|(known, _)| known.eq_ignore_ascii_case(name))
+        };
+        let has_trace = has(TRACEPARENT) || has(TRACESTATE);
+        let headers = self.headers.iter().filter(move |(name, _)| match *name {
+            REQUEST_ID => !has(REQUEST_ID),
+            _ => !has_trace,
+        });
+        headers.map(|(name, value)| (*name, value.as_slice()))
     }
 }
 
@@ -115,6 +126,7 @@ mod tests {
 
     use super::*;
 
+    const NAMES: [&str; 3] = [REQUEST_ID, TRACEPARENT, TRACESTATE];
     const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     fn passed(id: &str, parent: &str, state: &str) -> Vec<&'static str> {
