@@ -54,6 +54,20 @@ macro_rules! bounds {
             self
         }
 
+        /// Of whatever callback sends it first, however often it is sent: unless it was
+        /// said otherwise.
+        pub(crate) fn settle_trace(&mut self) {
+            self.trace_context
+                .get_or_insert_with(TraceContext::of_stream);
+        }
+
+        fn trace(&self) -> Cow<'_, TraceContext> {
+            match &self.trace_context {
+                Some(given) => Cow::Borrowed(given),
+                None => Cow::Owned(TraceContext::of_stream()),
+            }
+        }
+
         /// The cluster that it goes to.
         pub fn cluster(&self) -> &str {
             &self.cluster

@@ -161,22 +161,31 @@ impl log::Log for Logger {
 
 /// The running request's `x-request-id` and `traceparent`.
 fn request_ids() -> [Option<String>; 2] {
-    of_request(["x-request-id", "traceparent"]).map(|value| {
-        let mut value = value?;
-        value.truncate(ID_LIMIT);
-        (!value.is_empty()).then(|| String::from_utf8_lossy(&value).into_owned())
+    with_request(|get| {
+        ["x-request-id", "traceparent"].map(|name| {
+            let mut value = get(name)?;
+            value.truncate(ID_LIMIT);
+            (!value.is_empty()).then(|| String::from_utf8_lossy(&value).into_owned())
+        })
     })
 }
 
-/// The running request's headers of these names. None where no stream's callback runs.
-pub(crate) fn of_request<const N: usize>(names: [&str; N]) -> [Option<Vec<u8>>; N] {
+/// Reads headers of the running request. There are none where no stream's callback runs.
+pub(crate) fn with_request<T>(
+    read: impl FnOnce(&mut dyn FnMut(&'static str) -> Option<Vec<u8>>) -> T,
+) -> T {
     // Taken, so that a line written meanwhile finds nothing to borrow.
     let running = RUNNING.take();
-    let values = names.map(|name| match &running {
+    let mut is_gone = false;
+    let values = read(&mut |name| match &running {
         Running::Filter => None,
         Running::Stream(Some(request)) => request.get(name).map(<[u8]>::to_vec),
+        Running::Stream(None) if is_gone => None,
         Running::Stream(None) => {
-            abi::header_map_value(MapType::HttpRequestHeaders, name.as_bytes()).ok()?
+            let value = abi::header_map_value(MapType::HttpRequestHeaders, name.as_bytes());
+            // The host has the request's headers no more: it need not be asked for others.
+            is_gone = value.is_err();
+            value.ok()?
         }
     });
     RUNNING.set(running);

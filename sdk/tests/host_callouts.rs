@@ -614,7 +614,6 @@ fn what_a_callout_costs() {
             // Of the trace that it belongs to.
             "proxy_get_header_map_value",
             "proxy_get_header_map_value",
-            "proxy_get_header_map_value",
             "proxy_get_current_time_nanoseconds",
             "proxy_http_call",
         ]

@@ -247,6 +247,30 @@ fn tries_again_after_waits_until_there_is_an_answer() {
 }
 
 #[test]
+fn the_trace_is_read_once_however_often_it_is_tried() {
+    for path in ["/a", "/grpc"] {
+        let mut service = retrying();
+        service["retry_policy"]["retry_on"] = json!(["5xx", "unavailable"]);
+        let host = asking(&service);
+        host.set_cluster("idp", |_: &_| status(500));
+        host.set_grpc_cluster("idp", |_: &_| Callout::grpc_status(14, "later"));
+        let request = Request::get(path).header("x-request-id", "one");
+
+        let exchange = host.exchange(request).run();
+
+        assert_eq!(host.counter("asking.upstream.idp.retries"), 2, "{path}");
+        let reads = exchange.calls().count("proxy_get_header_map_value");
+        assert_eq!(reads, 2, "{path}");
+        let ids = host.http_calls().into_iter().map(|call| call.headers);
+        let ids = ids.chain(host.grpc_calls().into_iter().map(|call| call.metadata));
+        let ids: Vec<_> = ids
+            .map(|headers| headers.text("x-request-id").map(str::to_owned))
+            .collect();
+        assert_eq!(ids, vec![Some("one".to_owned()); 3], "{path}");
+    }
+}
+
+#[test]
 fn all_tries_together_keep_to_the_timeout() {
     let host = following(
         &retrying(),

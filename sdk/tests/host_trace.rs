@@ -5,7 +5,7 @@
 use legation::callout::{GrpcRequest, HttpRequest, TraceContext};
 use legation::config::{ConfigErrors, NoConfig};
 use legation::{Configure, Flow, HttpFilter, RequestHeaders, ResponseHeaders, Result, spawn};
-use legation_testing::{Host, Request, Response};
+use legation_testing::{Callback, Exchange, Host, Request, Response};
 
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const ANOTHER: &str = "00-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-bbbbbbbbbbbbbbbb-00";
@@ -47,6 +47,10 @@ impl HttpFilter for Asking {
                 let request = ask().trace_context(TraceContext::none());
                 let _ = request.send().await;
             }
+            b"/at-hand" => {
+                let trace = TraceContext::of_request(request.headers());
+                let _ = ask().trace_context(trace).send().await;
+            }
             b"/own" => {
                 let _ = ask().header("Traceparent", ANOTHER).send().await;
             }
@@ -63,6 +67,57 @@ impl HttpFilter for Asking {
         let _ = ask().send().await;
         Ok(Flow::Continue)
     }
+}
+
+/// Reads nothing of the request, and asks when the response is there.
+struct Late;
+
+#[legation::filter]
+impl HttpFilter for Late {
+    const NAME: &'static str = "late";
+    type Config = NoConfig;
+    type Stream = ();
+
+    fn configure(_: NoConfig, _: &mut Configure) -> Result<Self, ConfigErrors> {
+        Ok(Self)
+    }
+
+    async fn on_response_headers(&self, (): &mut (), _: &mut ResponseHeaders) -> Result<Flow> {
+        let _ = ask().send().await;
+        Ok(Flow::Continue)
+    }
+}
+
+/// How many single headers the host was asked for in a callback.
+fn reads(exchange: &Exchange, callback: Callback) -> usize {
+    let calls = exchange.calls_in(callback);
+    calls.count("proxy_get_header_map_value")
+}
+
+#[test]
+fn no_more_is_read_than_there_is() {
+    let host = Host::<Asking>::configure("").unwrap();
+    host.set_cluster("auth", |_: &_| Response::ok());
+    for (request, expected) in [
+        (Request::get("/grpc"), 2),
+        (traced("/grpc"), 3),
+        // A state without its trace.
+        (Request::get("/grpc").header("tracestate", STATE), 2),
+        // Those of the copy that was read anyway.
+        (traced("/at-hand"), 0),
+        (traced("/elsewhere"), 0),
+    ] {
+        let exchange = host.exchange(request).upstream(Response::ok());
+        assert_eq!(reads(&exchange, Callback::RequestHeaders), expected);
+        assert_eq!(reads(&exchange, Callback::ResponseHeaders), 0);
+    }
+    assert_eq!(along(traced("/at-hand")).first(), Some(&whole()));
+
+    let host = Host::<Late>::configure("").unwrap();
+    host.set_cluster("auth", |_: &_| Response::ok());
+    let exchange = host.exchange(traced("/")).upstream(Response::ok());
+    assert_eq!(reads(&exchange, Callback::ResponseHeaders), 1);
+    assert_eq!(host.http_calls().len(), 1);
 }
 
 /// What went along, by name: of each callout that came of a request to this path.

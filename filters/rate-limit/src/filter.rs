@@ -1,5 +1,6 @@
 //! When things happen.
 
+use legation::callout::TraceContext;
 use legation::config::{ConfigErrors, Mode};
 use legation::{Configure, Flow, HttpFilter, RequestHeaders, ResponseHeaders, Result};
 
@@ -67,7 +68,8 @@ impl HttpFilter for RateLimit {
         let (Some(service), Some(question)) = (&self.service, stream.question.take()) else {
             return Ok(Flow::Continue);
         };
-        match service.ask(question).await {
+        let trace = TraceContext::of_request(request.headers());
+        match service.ask(question, trace).await {
             Ok(answer) => self.conclude(stream, request, service, answer),
             Err(Failed) if service.failure_mode_deny && self.limiter.is_enforced()? => {
                 Ok(service.refuse().into())

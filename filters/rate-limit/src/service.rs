@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::num::NonZeroUsize;
 
-use legation::callout::GrpcRequest;
+use legation::callout::{GrpcRequest, TraceContext};
 use legation::fingerprint::{Fingerprint, Fingerprints};
 use legation::http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use legation::http::{HeaderName, HeaderValue};
@@ -128,10 +128,15 @@ impl Service {
         Ok(answer)
     }
 
-    /// Asks the service. One callout.
-    pub(crate) async fn ask(&self, question: Question) -> Result<Answer, Failed> {
+    /// Asks the service, for this request's sake. One callout.
+    pub(crate) async fn ask(
+        &self,
+        question: Question,
+        trace: TraceContext,
+    ) -> Result<Answer, Failed> {
         let request = GrpcRequest::encoded(self.grpc.cluster(), SERVICE, METHOD, question.message)
-            .authority(&*self.authority);
+            .authority(&*self.authority)
+            .trace_context(trace);
         // Asked twice, it would count twice: only where the first was not sent.
         let sent = self
             .grpc

@@ -1,5 +1,6 @@
 //! gRPC callouts: one message there, one back.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
@@ -109,8 +110,7 @@ impl GrpcRequest {
             return Err(CalloutError::Invalid("no cluster is named".to_owned()));
         }
         let reactor = reactor::current().ok_or(CalloutError::Gone)?;
-        let trace = self.trace_context.clone();
-        let trace = trace.unwrap_or_else(TraceContext::of_stream);
+        let trace = self.trace();
         let metadata = borrowed(&self.metadata).chain(trace.beside(&self.metadata));
         let metadata =
             headers::encode(metadata).map_err(|error| CalloutError::Invalid(error.to_string()))?;

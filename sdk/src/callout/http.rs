@@ -1,5 +1,6 @@
 //! HTTP callouts.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::abi;
@@ -161,8 +162,7 @@ impl HttpRequest {
             .into_iter()
             .filter_map(|(name, value)| Some((name, value?)));
         let invalid = |error: crate::Error| CalloutError::Invalid(error.to_string());
-        let trace = self.trace_context.clone();
-        let trace = trace.unwrap_or_else(TraceContext::of_stream);
+        let trace = self.trace();
         let headers = borrowed(&self.headers).chain(trace.beside(&self.headers));
         let headers = headers::encode_request(pseudo, headers).map_err(invalid)?;
         let trailers = if self.trailers.is_empty() {

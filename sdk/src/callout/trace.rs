@@ -1,5 +1,6 @@
 //! The trace that a callout belongs to.
 
+use crate::headers::Headers;
 use crate::logging;
 
 // The headers that go along, in the order in which they are looked for.
@@ -25,7 +26,8 @@ const MAX_TRACESTATE: usize = 512;
 /// ```
 /// # use legation::callout::{CalloutError, HttpRequest, TraceContext};
 /// # async fn ask() -> Result<(), CalloutError> {
-/// // In a callback: of its request, whoever sends it.
+/// // In a callback: of its request, whoever sends it. Where the request's headers are at
+/// // hand and read, `of_request` costs nothing.
 /// let trace = TraceContext::of_stream();
 /// // In a future of its own:
 /// HttpRequest::get("auth", "/check").trace_context(trace).send().await?;
@@ -56,16 +58,22 @@ impl TraceContext {
 
     /// That of the request whose callback runs; [`none`](Self::none) where no stream's does.
     ///
-    /// Three host calls in [`on_request_headers`](crate::HttpFilter::on_request_headers), none later.
+    /// Host calls: in [`on_request_headers`](crate::HttpFilter::on_request_headers) two, and a third where there is
+    /// a `traceparent`; later none where that callback has read a header, and else one in vain.
     pub fn of_stream() -> Self {
-        Self::of(logging::of_request([REQUEST_ID, TRACEPARENT, TRACESTATE]))
+        logging::with_request(|get| Self::read(get))
     }
 
-    fn of([request_id, traceparent, tracestate]: [Option<Vec<u8>>; 3]) -> Self {
-        let request_id = request_id.filter(|id| id.len() <= MAX_REQUEST_ID);
-        let traceparent = traceparent.filter(|value| is_traceparent(value));
+    /// As [`of_stream`](Self::of_stream), of headers that are at hand: no host call where they have been read.
+    pub fn of_request(request: &mut Headers) -> Self {
+        Self::read(|name| request.peek(name).ok().flatten())
+    }
+
+    fn read(mut get: impl FnMut(&'static str) -> Option<Vec<u8>>) -> Self {
+        let request_id = get(REQUEST_ID).filter(|id| id.len() <= MAX_REQUEST_ID);
+        let traceparent = get(TRACEPARENT).filter(|value| is_traceparent(value));
+        let tracestate = traceparent.as_ref().and_then(|_| get(TRACESTATE));
         let tracestate = tracestate.filter(|state| state.len() <= MAX_TRACESTATE);
-        let tracestate = traceparent.as_ref().and(tracestate);
         let headers = [
             (REQUEST_ID, request_id),
             (TRACEPARENT, traceparent),
@@ -130,15 +138,18 @@ mod tests {
     const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     fn passed(id: &str, parent: &str, state: &str) -> Vec<&'static str> {
-        let values = [id, parent, state].map(|it| Some(it.as_bytes().to_vec()));
-        let context = TraceContext::of(values);
+        let headers = [(REQUEST_ID, id), (TRACEPARENT, parent), (TRACESTATE, state)];
+        let context = TraceContext::read(|name| {
+            let value = headers.iter().find(|(known, _)| *known == name);
+            value.map(|(_, value)| value.as_bytes().to_vec())
+        });
         context.headers.into_iter().map(|(name, _)| name).collect()
     }
 
     #[wasm_bindgen_test(unsupported = test)]
     fn all_three_go_along() {
         assert_eq!(passed("a", PARENT, "vendor=1"), NAMES);
-        assert_eq!(TraceContext::of([None, None, None]), TraceContext::none());
+        assert_eq!(TraceContext::read(|_| None), TraceContext::none());
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -206,6 +206,7 @@ impl HttpService {
         let mut request = request.max_response_bytes(self.0.max_response_bytes);
         let send = async |timeout| {
             request.set_timeout(timeout);
+            request.settle_trace();
             request.send().await
         };
         self.0
@@ -235,6 +236,7 @@ impl HttpService {
         let mut request = request.max_response_bytes(self.0.max_response_bytes);
         let send = async |timeout| {
             request.set_timeout(timeout);
+            request.settle_trace();
             request.send().await
         };
         self.0
