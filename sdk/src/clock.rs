@@ -1,10 +1,11 @@
 //! The time of day, and waiting for it.
 
+use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::abi;
 use crate::error::{Error, HostError, Result};
-use crate::runtime::reactor;
+use crate::runtime::reactor::{self, Reactor};
 
 /// Now, by Envoy's clock. One host call of about 110 ns; the time that a tick
 /// left behind is good enough for much, and free.
@@ -22,10 +23,26 @@ pub fn now() -> Result<SystemTime, HostError> {
 /// Host calls: one for the time now, and one to have Envoy tick, if it does not by
 /// then. Fails in a callback that is no `async fn`.
 pub async fn sleep(duration: Duration) -> Result<()> {
-    let reactor = reactor::current()
-        .ok_or_else(|| Error::other("a time is awaited in an `async fn` only"))?;
-    let duration = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-    let deadline = abi::now_nanoseconds()?.saturating_add(duration);
-    reactor.timer(deadline).await;
+    let reactor = reactor()?;
+    reactor.timer(after(duration)?).await;
     Ok(())
+}
+
+/// As [`sleep`], for what goes on for ever: where the host does not tell the time, it
+/// waits for a tick at which it does. A loop around it never turns without a pause.
+pub async fn pause(duration: Duration) -> Result<()> {
+    let reactor = reactor()?;
+    // What is due already fires with the next tick.
+    reactor.timer(after(duration).unwrap_or_default()).await;
+    Ok(())
+}
+
+fn reactor() -> Result<Rc<Reactor>> {
+    reactor::current().ok_or_else(|| Error::other("a time is awaited in an `async fn` only"))
+}
+
+/// The time by then, in nanoseconds since 1970.
+fn after(duration: Duration) -> Result<u64, HostError> {
+    let duration = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    Ok(abi::now_nanoseconds()?.saturating_add(duration))
 }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test needs has to be there")]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,7 +13,9 @@ use legation::metrics::Counter;
 use legation::{
     Configure, Flow, HttpFilter, LocalReply, RequestHeaders, ResponseHeaders, Result, spawn,
 };
-use legation_testing::{Callout, Host, HttpCall, LogLine, Outcome, Request, Response, Root};
+use legation_testing::{
+    Answer, Call, Callout, Host, HttpCall, LogLine, Outcome, Request, Response, Root,
+};
 use serde_json::{Value, json};
 
 const MARK: HeaderName = HeaderName::from_static("x-mark");
@@ -422,6 +424,73 @@ fn a_request_ends_by_the_document_that_it_began_with_and_then_its_filter_stops()
     );
     host.unload(host.root());
     assert_eq!(host.waiting(), 0);
+}
+
+/// Status 10, an internal failure, of every `call` about a name of shared data with this in it.
+fn shared_data_fails<F: HttpFilter>(host: &Host<F>, call: &'static str, of: &'static str) {
+    host.answer_by(move |made| match made {
+        Call::SharedData { key } | Call::SetSharedData { key, .. }
+            if made.name() == call && String::from_utf8_lossy(key).contains(of) =>
+        {
+            Answer::Status(10)
+        }
+        _ => Answer::Real,
+    });
+}
+
+#[test]
+fn a_fetch_that_is_over_at_once_and_due_again_comes_with_the_next_look() {
+    let host = Host::<Plain>::new();
+    let tries = Rc::new(Cell::new(0_u32));
+    let tried = Rc::clone(&tries);
+    host.set_cluster("policies", move |_: &HttpCall| {
+        tried.set(tried.get() + 1);
+        assert!(tried.get() < 100, "it does nothing else");
+        Callout::refuse(10)
+    });
+    shared_data_fails(&host, "proxy_set_shared_data", "remote_config.state");
+    host.load(remote(&json!({}))).unwrap();
+    host.run_for(Duration::from_secs(2));
+    assert!((8..=11).contains(&tries.get()), "{}", tries.get());
+
+    // And once the host does what it should, it is well.
+    host.answer_truly();
+    let server = Server::of(&host);
+    server.serves(&marked("a"));
+    host.run_for(Duration::from_secs(2));
+    assert_eq!(mark(&host), "a");
+}
+
+#[test]
+fn a_clock_that_fails_for_a_while_does_not_end_it() {
+    let host = Host::<Plain>::new();
+    let server = Server::of(&host);
+    server.serves(&marked("a"));
+    host.load(remote(&json!({}))).unwrap();
+    host.run_for(LOOK);
+    assert_eq!(mark(&host), "a");
+
+    // The tick knows the time, and what it wakes does not.
+    let mut asked = 0_u32;
+    host.answer_by(move |call| {
+        if *call != Call::Now {
+            return Answer::Real;
+        }
+        asked += 1;
+        if asked % 3 == 1 {
+            Answer::Real
+        } else {
+            Answer::Status(10)
+        }
+    });
+    host.run_for(Duration::from_secs(1));
+    host.answer("proxy_get_current_time_nanoseconds", Answer::Status(10));
+    host.run_for(Duration::from_secs(1));
+    host.answer_truly();
+
+    server.serves(&marked("b"));
+    host.run_for(Duration::from_secs(3));
+    assert_eq!(mark(&host), "b");
 }
 
 /// Answers at once, refuses all, and runs something in the background. Nobody tells it when

@@ -32,7 +32,7 @@ const MAX_RESPONSE_BYTES: i64 = 1_048_576;
 /// | field | default | range | |
 /// |---|---|---|---|
 /// | `http_uri` | required | | [`HttpUri`]; its `timeout` is for all tries of a fetch |
-/// | `refresh_delay` | `30s` | 100 ms to 1 day | between fetches, less up to a tenth by chance |
+/// | `refresh_delay` | `30s` | 100 ms to 1 day | between fetches, less up to a tenth by chance; less than 200 ms is as 200 ms |
 /// | `retry_policy` | one try | | [`RetryPolicyConfig`], within one fetch |
 /// | `max_response_bytes` | 1048576 | 1024 to 8388608 | larger documents are refused |
 /// | `initial` | none | the filter's options | in effect until the first good document; without it requests are refused |

@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::hash::Hasher;
 use std::pin::{Pin, pin};
-use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use siphasher::sip::SipHasher24;
@@ -134,18 +133,19 @@ impl Work {
             if may_fetch && fetch.is_none() {
                 fetch = Some(Box::pin(self.fetch()));
             }
-            let mut pause = pin!(clock::sleep(LOOK));
-            let slept = poll_fn(|context| {
+            let mut pause = pin!(clock::pause(LOOK));
+            let paused = poll_fn(|context| {
                 if let Some(fetching) = &mut fetch
                     && fetching.as_mut().poll(context).is_ready()
                 {
+                    // Whatever came of it, the next look comes after the pause: where the
+                    // host fails, a fetch may be over at once and due again.
                     fetch = None;
-                    return Poll::Ready(Ok(()));
                 }
                 pause.as_mut().poll(context)
             })
             .await;
-            if let Err(error) = slept {
+            if let Err(error) = paused {
                 log::error!(url:% = self.url, error:%; "the configuration is not fetched any more");
                 return;
             }

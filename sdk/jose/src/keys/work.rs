@@ -57,21 +57,24 @@ impl Work {
                 fetch = Some(Box::pin(self.fetch(claim)));
             }
             let pause = self.pause(next, now);
-            let mut pause = pin!(clock::sleep(pause));
+            let mut pause = pin!(clock::pause(pause));
             let mut nudge = pin!(self.inner.nudge.after(nudged));
-            poll_fn(|context| {
+            let paused = poll_fn(|context| {
                 if let Some(fetching) = &mut fetch
                     && fetching.as_mut().poll(context).is_ready()
                 {
                     fetch = None;
-                    return Poll::Ready(());
+                    return Poll::Ready(Ok(()));
                 }
                 if nudge.as_mut().poll(context).is_ready() {
-                    return Poll::Ready(());
+                    return Poll::Ready(Ok(()));
                 }
-                pause.as_mut().poll(context).map(|_| ())
+                pause.as_mut().poll(context)
             })
             .await;
+            if paused.is_err() {
+                return;
+            }
         }
     }
 

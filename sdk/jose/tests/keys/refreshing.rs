@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use legation_testing::{Callout, Response};
+use legation_testing::{Answer, Call, Callout, Response};
 use serde_json::json;
 
 use crate::support::{MS, SECOND, World, jwks, keys};
@@ -21,6 +21,31 @@ fn the_first_keys_are_fetched_before_any_request_asks() {
     assert_eq!(call.headers.text(":authority").unwrap(), "issuer.example");
     assert_eq!(call.headers.text(":scheme").unwrap(), "https");
     assert_eq!(world.host.gauge("keyed.keys.usable.provider=p;"), 1);
+}
+
+#[test]
+fn a_clock_that_fails_for_a_while_stops_neither_the_worker_nor_the_fetches() {
+    let world = World::configured(json!({}));
+    // The tick knows the time, and what it wakes does not.
+    let mut asked = 0_u32;
+    world.host.answer_by(move |call| {
+        if *call != Call::Now {
+            return Answer::Real;
+        }
+        asked += 1;
+        assert!(asked < 1_000, "it does nothing else");
+        if asked % 3 == 1 {
+            Answer::Real
+        } else {
+            Answer::Status(10)
+        }
+    });
+    world.pass(SECOND);
+    world.host.answer_truly();
+
+    world.pass(2 * SECOND);
+
+    assert_eq!(world.ask("/current"), "200 one");
 }
 
 #[test]
