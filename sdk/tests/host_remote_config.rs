@@ -493,6 +493,30 @@ fn a_clock_that_fails_for_a_while_does_not_end_it() {
     assert_eq!(mark(&host), "b");
 }
 
+#[test]
+fn a_document_that_cannot_be_read_is_read_with_the_next_look() {
+    let host = Host::<Plain>::new();
+    let server = Server::of(&host);
+    let initial = json!({"initial": marked("initial"), "refresh_delay": "1h"});
+    let one = host.load(remote(&initial)).unwrap();
+    let two = host.load(remote(&initial)).unwrap();
+    server.serves(&marked("a"));
+    shared_data_fails(&host, "proxy_get_shared_data", "remote_config.document");
+    host.run_for(Duration::from_secs(2));
+    // One of them has fetched it.
+    let marks = || {
+        let mut marks = [mark_on(&host, one), mark_on(&host, two)];
+        marks.sort();
+        marks
+    };
+    assert_eq!(marks(), ["a", "initial"]);
+
+    host.answer_truly();
+    host.run_for(LOOK);
+    assert_eq!(marks(), ["a", "a"]);
+    assert_eq!(counts(&host, "plain")[0], 1);
+}
+
 /// Answers at once, refuses all, and runs something in the background. Nobody tells it when
 /// a stream ends.
 struct Refusing;

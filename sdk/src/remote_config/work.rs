@@ -181,14 +181,17 @@ impl Work {
         if state.document == 0 {
             return;
         }
-        self.tried.set(state.document);
         match self.board.document() {
-            // It may be newer than the state that was read before.
             Ok(Some(document)) => {
-                if let Err(lines) = self.put_in_effect(&document) {
+                self.tried.set(state.document);
+                // It may be newer than the state that was read before, and in effect by then.
+                if document.number != self.in_effect.get()
+                    && let Err(lines) = self.put_in_effect(&document)
+                {
                     self.tell(&document.text, &lines);
                 }
             }
+            // It is looked for again.
             Ok(None) => {}
             Err(error) => self.complain(&error),
         }
