@@ -51,6 +51,8 @@
 //! | `update_time` | when a fetch last brought a good document, in milliseconds since 1970 (a gauge; Envoy's name) |
 //! | `version` | a hash of the document in effect (a gauge; Envoy's name); 0 while there is none |
 //!
+//! Plugins of one filter count together; of their gauges, the one that was set last is seen.
+//!
 //! The last good document has no end: alert on `update_time` standing still, and on `rejected` and `failed` growing.
 //! There are also those of [`HttpService`](crate::resilience::HttpService) for the cluster.
 //!

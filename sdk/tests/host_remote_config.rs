@@ -273,6 +273,24 @@ fn one_that_comes_later_begins_with_the_last_good_document() {
 }
 
 #[test]
+fn the_version_is_none_where_another_place_has_none_yet() {
+    let host = Host::<Plain>::new();
+    let server = Server::of(&host);
+    server.serves(&marked("a"));
+    let root = host.load(remote(&json!({}))).unwrap();
+    host.run_for(LOOK);
+    assert_ne!(host.gauge("plain.remote_config.version"), 0);
+
+    server.says(Response::new(500));
+    let other =
+        json!({"http_uri": {"uri": "https://policies.example/other", "cluster": "policies"}});
+    host.load(remote(&other)).unwrap();
+    host.unload(root);
+    host.run_for(LOOK);
+    assert_eq!(host.gauge("plain.remote_config.version"), 0);
+}
+
+#[test]
 fn whatever_comes_the_last_good_document_stays() {
     let host = Host::<Plain>::new();
     let server = Server::of(&host);

@@ -122,7 +122,12 @@ impl Work {
             Ok(state) => self.take_over(state),
             Err(error) => self.complain(&error),
         }
-        self.in_effect.get() != 0
+        let has_begun = self.in_effect.get() != 0;
+        if !has_begun {
+            // A gauge keeps what a configuration of before has set.
+            self.statistics.version.set(0);
+        }
+        has_begun
     }
 
     /// For as long as the configuration lives.
