@@ -101,9 +101,13 @@ impl<F: HttpFilter> Runtime<F> {
             })
             .transpose()?;
         let mut spawned = self.reactor.take_spawned();
-        if work.begin()
-            && let Some(arrival) = self.remote.arrived.borrow_mut().pop()
-        {
+        // Not while it is borrowed: what goes may call the host, and the host the filter.
+        let arrival = if work.begin() {
+            self.remote.arrived.borrow_mut().pop()
+        } else {
+            None
+        };
+        if let Some(arrival) = arrival {
             made = Some(arrival.made);
             self.drop_spawned(std::mem::replace(&mut spawned, arrival.spawned));
         }
