@@ -31,7 +31,7 @@ use crate::phase::{
     StreamLog,
 };
 use crate::remote_config::{Work, Written};
-use background::Background;
+use background::{Background, FETCHING};
 use contexts::{Contexts, Plugin, Standing, Stream};
 use reactor::{Reactor, Spawned};
 use remote::Remote;
@@ -295,16 +295,17 @@ impl<F: HttpFilter> Runtime<F> {
             return false;
         };
         let is_there = contexts.has_root(root);
-        let generation = loaded.1.generation;
-        let former = contexts.set_filter(root, loaded, !Self::KNOWS_STREAMS);
+        let (generation, before) = (loaded.1.generation, contexts.plugin(root).generation);
+        let (others, former) = contexts.set_filter(root, loaded, !Self::KNOWS_STREAMS);
         drop(contexts);
-        drop(former);
+        drop(others);
+        self.replaced(root, before, former);
         self.sweep_roots(root);
         if Self::REACTS {
             if is_there {
                 if let Some(work) = work {
                     self.reactor.task_begins();
-                    self.add_job(root, 0, Box::pin(work.run()));
+                    self.add_job(root, FETCHING, Box::pin(work.run()));
                 }
                 self.configured(root, generation, spawned);
             } else {
@@ -693,8 +694,13 @@ impl<F: HttpFilter> Runtime<F> {
         } else {
             config::parse(&text).map_err(|errors| lines(&errors))?
         };
+        let (filter, mut plugin, errors) =
+            make::<F>(config, Configure::new(F::NAME), |errors| errors)?;
+        if F::REMOTE_CONFIG {
+            plugin.generation = self.next_generation();
+        }
         Ok(Configured {
-            made: Some(make::<F>(config, Configure::new(F::NAME), |errors| errors)?),
+            made: Some((filter, plugin, errors)),
             fetched: None,
         })
     }

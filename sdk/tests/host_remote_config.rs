@@ -598,6 +598,55 @@ fn a_document_that_cannot_be_read_is_read_with_the_next_look() {
     assert_eq!(counts(&host, "plain")[0], 1);
 }
 
+#[test]
+fn one_that_is_configured_again_has_one_that_fetches_and_one_filter_at_work() {
+    let host = Host::<Waiting>::new();
+    let server = Server::of(&host);
+    server.serves(&marked("a"));
+    let configuration = remote(&json!({"refresh_delay": "1s"}));
+    let root = host.load(configuration.clone()).unwrap();
+    host.run_for(LOOK);
+    assert_eq!(mark(&host), "a");
+    let waiting = host.waiting();
+    let mut stream = host.stream(Request::get("/sleep"));
+    stream.send_request();
+
+    for _ in 0..10 {
+        host.load_again(root, configuration.clone()).unwrap();
+    }
+    assert_eq!(mark(&host), "a");
+    host.run_for(Duration::from_secs(3));
+    assert!(
+        stream.reached_upstream(),
+        "its filter is there until it ends"
+    );
+    drop(stream.end());
+    host.run_for(LOOK);
+    assert_eq!(host.waiting(), waiting);
+
+    let worked = host.counter("waiting.worked.a");
+    let fetched = host.http_calls().len();
+    host.run_for(Duration::from_secs(3));
+    assert!((25..=30).contains(&(host.counter("waiting.worked.a") - worked)));
+    assert!((2..=4).contains(&(host.http_calls().len() - fetched)));
+
+    // So it is with one that does not fetch, and with one that does no more.
+    host.load_again(root, marked("b")).unwrap();
+    host.load_again(root, marked("b")).unwrap();
+    host.run_for(LOOK);
+    let (worked, new) = (
+        host.counter("waiting.worked.a"),
+        host.counter("waiting.worked.b"),
+    );
+    let fetched = host.http_calls().len();
+    host.run_for(Duration::from_secs(3));
+    assert_eq!(host.counter("waiting.worked.a"), worked);
+    assert!((25..=30).contains(&(host.counter("waiting.worked.b") - new)));
+    assert_eq!(host.http_calls().len(), fetched);
+    host.unload(root);
+    assert_eq!(host.waiting(), 0);
+}
+
 /// Answers at once, refuses all, and runs something in the background. Nobody tells it when
 /// a stream ends.
 struct Refusing;

@@ -25,6 +25,9 @@ const MAX_EARLY: u64 = 5_000_000;
 
 const NANOSECONDS_A_MILLISECOND: u64 = 1_000_000;
 
+/// The generation of what fetches a configuration: it outlives the filters that it makes.
+pub(super) const FETCHING: u64 = u64::MAX;
+
 #[derive(Default)]
 pub(super) struct Background {
     jobs: RefCell<HashMap<u32, Job>>,
@@ -48,8 +51,8 @@ pub(super) struct Background {
 struct Job {
     /// The configuration that it runs for.
     root: u32,
-    /// The filter that it runs for, of those that a fetched configuration has had. 0: for as long as
-    /// the configuration is there.
+    /// The filter that it runs for, of those that the configuration has had; or [`FETCHING`]. 0: for
+    /// as long as the configuration is there.
     generation: u64,
     future: Spawned,
     waker: Waker,
@@ -67,6 +70,13 @@ struct Ticks {
 impl Background {
     fn is_under_way(&self, job: u32) -> bool {
         self.jobs.borrow().contains_key(&job)
+    }
+
+    /// Whether anything runs for this filter of a configuration.
+    pub(super) fn runs_for(&self, root: u32, generation: u64) -> bool {
+        let jobs = self.jobs.borrow();
+        jobs.values()
+            .any(|job| job.root == root && job.generation == generation)
     }
 
     /// The next tick of a filter that wants one every `period` milliseconds is a
@@ -179,7 +189,7 @@ impl<F: HttpFilter> Runtime<F> {
                 return;
             };
             self.background.tick.set(Some((root, now)));
-            self.retire();
+            self.retire(root);
             self.reactor.fire(now);
             if F::CALLBACKS.contains(Callbacks::TICK)
                 && let Some(period) = self.tick_period(root)

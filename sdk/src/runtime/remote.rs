@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use deserr::ValuePointerRef;
 
+use super::background::FETCHING;
 use super::contexts::{Plugin, Standing};
 use super::reactor::{Reactor, Spawned};
 use super::{CONTINUE, Made, PAUSE, Phase, Runtime, make};
@@ -206,15 +207,35 @@ impl<F: HttpFilter> Runtime<F> {
             self.remote.retired.borrow_mut().push(former);
         }
         self.configured(root, plugin.generation, spawned);
-        self.retire();
+        self.retire(self.running.get().context);
     }
 
-    /// Ends what runs for filters that no stream has any more.
-    pub(super) fn retire(&self) {
+    /// One that was there has been configured again, as a host may: what fetched for it ends, and what
+    /// runs for its former filter with the last of its streams.
+    pub(super) fn replaced(&self, root: u32, generation: u64, former: Option<Rc<F>>) {
+        if !F::REMOTE_CONFIG {
+            return;
+        }
+        self.drop_jobs(|of, generation| of == root && generation == FETCHING);
+        if let Some(filter) = former
+            && self.background.runs_for(root, generation)
+        {
+            self.remote.retired.borrow_mut().push(Retired {
+                root,
+                generation,
+                filter,
+            });
+        }
+        self.retire(root);
+    }
+
+    /// Ends what runs for filters that no stream has any more, on behalf of a context that the host
+    /// has.
+    pub(super) fn retire(&self, context: u32) {
         if !F::REMOTE_CONFIG || self.remote.retired.borrow().is_empty() {
             return;
         }
-        self.forget_streams_of_retired();
+        self.forget_streams_of_retired(context);
         let over = {
             let mut retired = self.remote.retired.borrow_mut();
             let is_over = |one: &mut Retired<F>| Rc::strong_count(&one.filter) == 1;
@@ -228,7 +249,7 @@ impl<F: HttpFilter> Runtime<F> {
 
     /// Where nobody tells when a stream ends, one that was refused keeps its filter until the
     /// host is asked.
-    fn forget_streams_of_retired(&self) {
+    fn forget_streams_of_retired(&self, context: u32) {
         if Self::TOLD_OF_ENDS {
             return;
         }
@@ -239,7 +260,7 @@ impl<F: HttpFilter> Runtime<F> {
             }
             Err(_) => return,
         };
-        self.forget_gone(streams, self.running.get().context);
+        self.forget_gone(streams, context);
     }
 
     /// A configuration is gone, and with it what was made for it.
@@ -274,7 +295,7 @@ impl<F: HttpFilter> Runtime<F> {
         self.reply(id, &reply, phase)
     }
 
-    fn next_generation(&self) -> u64 {
+    pub(super) fn next_generation(&self) -> u64 {
         let next = self.generations.get().saturating_add(1);
         self.generations.set(next);
         next

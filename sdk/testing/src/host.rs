@@ -129,36 +129,42 @@ impl<F: HttpFilter> Host<F> {
     /// Loads a configuration, beside those that are there. Exchanges go to the
     /// newest.
     pub fn load(&self, configuration: impl Into<Configuration>) -> Result<Root, Refused> {
-        let Configuration(configuration) = configuration.into();
-        let size = configuration.len();
         let root = Root(self.new_context());
-        self.state().roots.insert(
-            root.0,
-            RootState {
-                configuration,
-                ..RootState::default()
-            },
-        );
-        let before = self.state().log.len();
+        self.state().roots.insert(root.0, RootState::default());
         self.enter(Entry::new(Callback::ContextCreate, root.0));
-        let entry = Entry {
-            number: size,
-            ..Entry::new(Callback::Configure, root.0)
-        };
-        if self.in_environment(|| self.enter(entry)) == Some(0) {
-            let lines = self.log().split_off(before);
-            self.unload(root);
-            let lines = lines.iter().map(|line| {
-                let message = line.message();
-                let bare = message.strip_prefix("configuration refused: ");
-                bare.unwrap_or(&message).to_owned()
-            });
-            return Err(Refused {
-                lines: lines.collect(),
-            });
-        }
+        self.load_again(root, configuration)
+            .inspect_err(|_| self.unload(root))?;
         self.newest.set(Some(root));
         Ok(root)
+    }
+
+    /// Configures one that is there once more, as a host may.
+    pub fn load_again(
+        &self,
+        root: Root,
+        configuration: impl Into<Configuration>,
+    ) -> Result<(), Refused> {
+        let Configuration(configuration) = configuration.into();
+        let entry = Entry {
+            number: configuration.len(),
+            ..Entry::new(Callback::Configure, root.0)
+        };
+        if let Some(state) = self.state().roots.get_mut(&root.0) {
+            state.configuration = configuration;
+        }
+        let before = self.state().log.len();
+        if self.in_environment(|| self.enter(entry)) != Some(0) {
+            return Ok(());
+        }
+        let lines = self.log().split_off(before);
+        let lines = lines.iter().map(|line| {
+            let message = line.message();
+            let bare = message.strip_prefix("configuration refused: ");
+            bare.unwrap_or(&message).to_owned()
+        });
+        Err(Refused {
+            lines: lines.collect(),
+        })
     }
 
     /// Takes a configuration away, as Envoy does when an update has replaced
