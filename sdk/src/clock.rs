@@ -37,6 +37,12 @@ pub async fn pause(duration: Duration) -> Result<()> {
     Ok(())
 }
 
+/// Since 1970; 0 before.
+pub(crate) fn nanoseconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
 fn reactor() -> Result<Rc<Reactor>> {
     reactor::current().ok_or_else(|| Error::other("a time is awaited in an `async fn` only"))
 }

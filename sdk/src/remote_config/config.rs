@@ -55,10 +55,7 @@ impl<C> RemoteConfig<C> {
     }
 
     pub(crate) fn service(&self) -> HttpServiceConfig {
-        let mut service = HttpServiceConfig::of_cluster(self.http_uri.cluster().as_str());
-        if let Some(timeout) = self.http_uri.timeout() {
-            service = service.with_timeout(timeout);
-        }
+        let mut service = HttpServiceConfig::of_uri(&self.http_uri);
         if let Some(retries) = &self.retry_policy {
             service = service.with_retry_policy(retries.clone());
         }

@@ -4,13 +4,14 @@ use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::hash::Hasher;
 use std::pin::{Pin, pin};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use siphasher::sip::SipHasher24;
 
 use super::RemoteConfig;
 use super::shared::{Board, Document, State};
 use crate::callout::{CalloutError, ServiceUrl};
+use crate::clock::nanoseconds;
 use crate::configure::Configure;
 use crate::metrics::{Counter, Gauge};
 use crate::resilience::HttpService;
@@ -351,11 +352,6 @@ impl Drop for Work {
             let _ = self.leader.resign();
         }
     }
-}
-
-fn nanoseconds(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The same on every Envoy.

@@ -95,6 +95,14 @@ impl HttpServiceConfig {
         }
     }
 
+    /// The cluster and the time of a URI, and a default for the rest.
+    pub fn of_uri(uri: &HttpUri) -> Self {
+        Self {
+            timeout: uri.timeout.clone(),
+            ..Self::of_cluster(uri.cluster.as_str())
+        }
+    }
+
     /// As this one, with another time for all tries.
     #[must_use]
     pub fn with_timeout(mut self, timeout: BoundedDuration<10, 300_000>) -> Self {

@@ -175,10 +175,7 @@ impl<F: HttpFilter> Runtime<F> {
 
     /// Drops what was spawned and never begins.
     pub(super) fn drop_spawned(&self, spawned: Vec<Spawned>) {
-        for future in spawned {
-            drop(future);
-            self.reactor.task_over();
-        }
+        self.reactor.drop_all(spawned);
     }
 
     /// `proxy_on_tick`, of a filter that awaits.

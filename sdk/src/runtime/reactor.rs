@@ -353,6 +353,14 @@ impl Reactor {
         self.tasks.set(self.tasks.get().saturating_sub(1));
     }
 
+    /// Drops what was spawned and never begins.
+    pub(super) fn drop_all(&self, spawned: Vec<Spawned>) {
+        for future in spawned {
+            drop(future);
+            self.task_over();
+        }
+    }
+
     /// How many callouts, timers and spawned futures there are.
     pub(super) fn waiting(&self) -> usize {
         let calls = self.calls.borrow().len();

@@ -7,7 +7,7 @@ use deserr::ValuePointerRef;
 
 use super::background::FETCHING;
 use super::contexts::{Plugin, Standing};
-use super::reactor::{Reactor, Spawned};
+use super::reactor::Spawned;
 use super::{CONTINUE, Made, PAUSE, Phase, Runtime, make};
 use crate::config::{self, ConfigErrors};
 use crate::configure::Configure;
@@ -142,7 +142,7 @@ impl<F: HttpFilter> Runtime<F> {
                     Ok(())
                 }
                 Err(lines) => {
-                    drop_all(&reactor, spawned);
+                    reactor.drop_all(spawned);
                     Err(lines)
                 }
             }
@@ -299,13 +299,5 @@ impl<F: HttpFilter> Runtime<F> {
         let next = self.generations.get().saturating_add(1);
         self.generations.set(next);
         next
-    }
-}
-
-/// Drops what was spawned and never begins.
-fn drop_all(reactor: &Reactor, spawned: Vec<Spawned>) {
-    for future in spawned {
-        drop(future);
-        reactor.task_over();
     }
 }

@@ -2,11 +2,12 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use super::codec::{Malformed, exactly};
 use super::error::SharedError;
 use super::store::{self, Host, NOT_THERE, Store, TRIES};
+use crate::clock::nanoseconds;
 use crate::random;
 
 /// Makes one worker the one that does what only one is to do, such as fetching
@@ -226,15 +227,11 @@ impl Leader {
     }
 }
 
-/// Since 1970; 0 before.
-fn nanoseconds(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 #[expect(clippy::arithmetic_side_effects, reason = "tests")]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use wasm_bindgen_test::wasm_bindgen_test;
 
     use super::super::store::fake::Fake;

@@ -108,11 +108,7 @@ pub(super) struct Words {
 
 impl IntrospectionConfig {
     pub(super) fn service(&self) -> HttpServiceConfig {
-        let http = &self.http_uri;
-        let mut service = HttpServiceConfig::of_cluster(http.cluster().as_str());
-        if let Some(timeout) = http.timeout() {
-            service = service.with_timeout(timeout);
-        }
+        let mut service = HttpServiceConfig::of_uri(&self.http_uri);
         if let Some(retries) = &self.retry_policy.0 {
             service = service.with_retry_policy(retries.clone());
         }

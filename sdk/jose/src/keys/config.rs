@@ -163,8 +163,7 @@ impl RemoteJwks {
 
     pub(super) fn service(&self) -> HttpServiceConfig {
         service(
-            self.http_uri.cluster(),
-            &Given(self.http_uri.timeout()),
+            HttpServiceConfig::of_uri(&self.http_uri),
             self.retry_policy.0.as_ref(),
             &self.max_response_bytes,
         )
@@ -214,21 +213,19 @@ impl OpenIdConfiguration {
     }
 
     pub(super) fn metadata_service(&self) -> HttpServiceConfig {
-        service(
-            &self.cluster,
-            &self.timeout,
-            self.retry_policy.0.as_ref(),
-            &self.max_response_bytes,
-        )
+        self.service(&self.cluster)
     }
 
     pub(super) fn jwks_service(&self) -> HttpServiceConfig {
-        service(
-            self.jwks_cluster.0.as_ref().unwrap_or(&self.cluster),
-            &self.timeout,
-            self.retry_policy.0.as_ref(),
-            &self.max_response_bytes,
-        )
+        self.service(self.jwks_cluster.0.as_ref().unwrap_or(&self.cluster))
+    }
+
+    fn service(&self, cluster: &ClusterName) -> HttpServiceConfig {
+        let mut base = HttpServiceConfig::of_cluster(cluster.as_str());
+        if let Some(timeout) = self.timeout.0 {
+            base = base.with_timeout(timeout);
+        }
+        service(base, self.retry_policy.0.as_ref(), &self.max_response_bytes)
     }
 }
 
@@ -240,15 +237,10 @@ fn or<const MIN: u64, const MAX: u64>(
 }
 
 fn service(
-    cluster: &ClusterName,
-    timeout: &Given<Timeout>,
+    mut service: HttpServiceConfig,
     retries: Option<&RetryPolicyConfig>,
     max_response_bytes: &Given<MaxResponseBytes>,
 ) -> HttpServiceConfig {
-    let mut service = HttpServiceConfig::of_cluster(cluster.as_str());
-    if let Some(timeout) = timeout.0 {
-        service = service.with_timeout(timeout);
-    }
     if let Some(retries) = retries {
         service = service.with_retry_policy(retries.clone());
     }
