@@ -45,6 +45,7 @@
 //! judge.
 
 mod conditions;
+mod effort;
 mod fields;
 mod host;
 mod named;
@@ -67,6 +68,7 @@ use ipnet::IpNet;
 use crate::config::Percent;
 
 pub use conditions::{Conditions, Holds, NoMore};
+pub use effort::{Effort, Reach};
 pub use host::HostMatch;
 pub use named::Named;
 pub use path::{Ambiguity, normalize_path};

@@ -2,7 +2,7 @@
 
 use legation::config::Percent;
 use legation::http::HeaderName;
-use legation::matcher::{RegexRewrite, StringMatch};
+use legation::matcher::{Effort, RegexRewrite, StringMatch};
 
 use crate::config::{BUCKET, Changes, Dedupe, Made, Put, QueryChange, may_change};
 use crate::message::Message;
@@ -384,8 +384,9 @@ fn rewrite<M: Message>(
 ) -> Result<(), M::Error> {
     let start = scratch.len();
     let mut found = false;
+    let mut effort = Effort::default();
     message.each_value(name, &mut |value| {
-        let rewritten = rule.rewrite(value);
+        let rewritten = rule.rewrite_within(value, &mut effort);
         found |= rewritten.is_some();
         scratch.push(rewritten.as_deref().unwrap_or(value));
     })?;

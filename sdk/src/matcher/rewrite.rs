@@ -1,10 +1,8 @@
 //! Replacing by a regular expression.
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
-
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 
+use super::effort::{Effort, Reach};
 use super::string::compile;
 use crate::config::{self, ConfigErrors, MISSING, Problem, Schema, object};
 use crate::format::MAX_LENGTH;
@@ -15,7 +13,7 @@ use crate::format::MAX_LENGTH;
 /// with `regex`, as Envoy writes it.
 ///
 /// The syntax is that of [`Regex`](super::Regex), but the expression need not match the
-/// whole value. It takes time linear in the value's length.
+/// whole value. A value in which finding all matches takes too much [`Effort`] comes out empty.
 #[derive(Debug, Clone, Schema)]
 #[schema({
     "type": "object",
@@ -43,6 +41,7 @@ use crate::format::MAX_LENGTH;
 })]
 pub struct RegexRewrite {
     pattern: regex_lite::Regex,
+    reach: Reach,
     substitution: Box<[Piece]>,
 }
 
@@ -54,43 +53,59 @@ enum Piece {
 
 impl RegexRewrite {
     fn new(pattern: &str, substitution: &str) -> Result<Self, (&'static str, Problem)> {
+        let reach = Reach::of(pattern);
         let pattern = compile(pattern, false).map_err(|problem| ("pattern", problem))?;
         let groups = pattern.captures_len();
         let substitution =
             pieces(substitution, groups).map_err(|problem| ("substitution", problem))?;
         Ok(Self {
             pattern,
+            reach,
             substitution,
         })
     }
 
     /// The value with every match replaced, at most 60 KiB of it; `None` where nothing matches. What is not
-    /// UTF-8 is read lossily where something does.
+    /// UTF-8 is read lossily where something does. By itself: of several values of one message
+    /// [`Self::rewrite_within`] is for each.
     pub fn rewrite(&self, value: &[u8]) -> Option<Vec<u8>> {
+        self.rewrite_within(value, &mut Effort::default())
+    }
+
+    /// The same, with what is left of the effort for a message. Where that is too little, nothing comes out, rather than
+    /// a value of which a part was replaced.
+    pub fn rewrite_within(&self, value: &[u8], effort: &mut Effort) -> Option<Vec<u8>> {
         let text = String::from_utf8_lossy(value);
-        if !self.pattern.is_match(&text) {
-            return None;
+        let mut all = self.pattern.captures_iter(&text);
+        let mut found = all.next()?;
+        let mut rewritten = String::new();
+        let mut copied = 0;
+        loop {
+            let whole = found.get(0)?;
+            let looked_at = self.reach.looked_at(text.len(), copied, whole.end());
+            if !effort.spend(looked_at) {
+                return Some(Vec::new());
+            }
+            rewritten.push_str(text.get(copied..whole.start()).unwrap_or_default());
+            for piece in &self.substitution {
+                rewritten.push_str(match piece {
+                    Piece::Text(text) => text,
+                    Piece::Group(number) => found.get(*number).map_or("", |group| group.as_str()),
+                });
+            }
+            copied = whole.end();
+            if rewritten.len() >= MAX_LENGTH {
+                break;
+            }
+            match all.next() {
+                Some(next) => found = next,
+                None => break,
+            }
         }
-        let replaced = self
-            .pattern
-            .replace_all(&text, |found: &regex_lite::Captures<'_>| {
-                let mut out = String::new();
-                for piece in &self.substitution {
-                    let _ = out.write_str(match piece {
-                        Piece::Text(text) => text,
-                        Piece::Group(number) => {
-                            found.get(*number).map_or("", |group| group.as_str())
-                        }
-                    });
-                }
-                out
-            });
-        let mut replaced = match replaced {
-            Cow::Borrowed(text) => text.as_bytes().to_vec(),
-            Cow::Owned(text) => text.into_bytes(),
-        };
-        replaced.truncate(MAX_LENGTH);
-        Some(replaced)
+        rewritten.push_str(text.get(copied..).unwrap_or_default());
+        let mut rewritten = rewritten.into_bytes();
+        rewritten.truncate(MAX_LENGTH);
+        Some(rewritten)
     }
 }
 
@@ -203,12 +218,57 @@ mod tests {
             ("a", "$0", "a", Some("$0")),
             ("a", "", "a", Some("")),
             ("a", "b", "c", None),
+            ("x*", "-", "axb", Some("-a-b-")),
+            ("", "-", "é", Some("-é-")),
         ] {
             let rewrite = RegexRewrite::new(pattern, substitution).unwrap();
             let result = rewrite.rewrite(value.as_bytes());
             let expected = rewritten.map(|text| text.as_bytes().to_vec());
             assert_eq!(result, expected, "{pattern} {substitution} {value}");
         }
+    }
+
+    #[test]
+    fn what_takes_too_much_comes_out_empty_and_what_does_not_is_replaced() {
+        let long = "a".repeat(MAX_LENGTH);
+        for (pattern, value, rewritten) in [
+            // Each `a` looks for a `b` in all that follows.
+            ("a(.*b)?", &*long, ""),
+            ("a(.*b)?", "aaa", "xxx"),
+            ("a", &long, &"x".repeat(MAX_LENGTH)),
+            ("(?i)[a]+", &long, "x"),
+            ("^a.*", &long, "x"),
+            ("a(.*a)?", &long, "x"),
+        ] {
+            let rewrite = RegexRewrite::new(pattern, "x").unwrap();
+            let result = rewrite.rewrite(value.as_bytes()).unwrap();
+            assert!(
+                result == rewritten.as_bytes(),
+                "{pattern}: {}",
+                result.len()
+            );
+        }
+    }
+
+    #[test]
+    fn values_of_one_message_share_its_effort() {
+        let rewrite = RegexRewrite::new("a(.*b)?", "x").unwrap();
+        let value = "a".repeat(800);
+        let mut effort = Effort::default();
+        let all: Vec<_> = (0..4)
+            .map(|_| rewrite.rewrite_within(value.as_bytes(), &mut effort))
+            .collect();
+        let lengths: Vec<_> = all.iter().flatten().map(Vec::len).collect();
+        assert_eq!(lengths, [800, 0, 0, 0]);
+        // Nothing is done to one in which nothing is to be replaced.
+        assert_eq!(rewrite.rewrite_within(b"c", &mut effort), None);
+    }
+
+    #[test]
+    fn what_grows_is_cut() {
+        let rewrite = RegexRewrite::new("a", r"\0\0\0").unwrap();
+        let result = rewrite.rewrite("a".repeat(MAX_LENGTH).as_bytes()).unwrap();
+        assert_eq!(result.len(), MAX_LENGTH);
     }
 
     #[test]

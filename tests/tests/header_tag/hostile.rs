@@ -150,3 +150,34 @@ fn what_a_client_forges_does_not_survive_where_there_is_no_value() -> Result<()>
     assert_eq!(tags(&exchange.arrived()?.headers), ["x-t-tenant: none"]);
     assert_unharmed(&stage)
 }
+
+#[test]
+fn a_value_that_would_take_minutes_to_rewrite_comes_out_empty() -> Result<()> {
+    let rewrite = |pattern: &str| json!({"pattern": pattern, "substitution": "x"});
+    let configuration = json!({"rules": [{"request": {
+        "regex_rewrite": {"x-in": rewrite("a(.*b)?"), "x-simple": rewrite("a")},
+        "set": {"x-t-made": {"value": "%REQ(x-made)%", "regex_rewrite": rewrite("a(.*b)?"), "default": "none"}},
+    }}]});
+    let config = with(&configuration)?.header_limits(3_000, 512);
+    let stage = Stage::start(&config)?;
+    let long = "a".repeat(60 * 1024);
+
+    // In many values it is no quicker than in one.
+    let many = std::iter::repeat_n(("x-in".to_owned(), "a".repeat(1_000)), 60);
+    for sent in [
+        Request::get("/").header("x-in", &long),
+        Request::get("/").headers(many),
+    ] {
+        let exchange = stage.exchange(sent.header("x-made", &long).header("x-simple", &long))?;
+
+        let arrived = &exchange.arrived()?.headers;
+        let values = arrived.all("x-in");
+        assert!(values.last().is_some_and(|value| value.is_empty()));
+        let left: usize = values.iter().map(|value| value.len()).sum();
+        assert!(left < 2_000, "{left}");
+        assert_eq!(tags(arrived), ["x-t-made: none"]);
+        let simple = arrived.text("x-simple").unwrap_or_default();
+        assert!(simple == "x".repeat(60 * 1024), "{}", simple.len());
+    }
+    assert_unharmed(&stage)
+}
