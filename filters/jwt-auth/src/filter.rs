@@ -315,7 +315,9 @@ impl JwtAuth {
             for (name, value) in &pass.accepted.headers {
                 request.headers().append(name, value)?;
             }
-            for (name, value) in &pass.accepted.states {
+            // Later filters take what stands there for verified.
+            let states = pass.accepted.states.iter().filter(|_| pass.is_verified);
+            for (name, value) in states {
                 filter_state::set(name, value)?;
             }
             let provider = self.providers.get(pass.provider);

@@ -237,6 +237,49 @@ fn a_later_filter_reads_the_payload() -> Result<()> {
 }
 
 #[test]
+fn claims_that_nobody_verified_are_none_to_later_filters() -> Result<()> {
+    let provider = json!({
+        "payload_in_filter_state": "jwt",
+        "header_in_filter_state": "jwt_header",
+        "claim_to_headers": [{"header_name": "x-sub", "claim_name": "sub"}],
+    });
+    let rules = json!({"rules": [
+        {"match": {"path": "/extracted"}, "requires": {"extract_only_without_validation": {}}},
+        {"match": {"path": "/any"}, "requires": {"allow_missing_or_failed": {}}},
+        {"requires": {"provider_name": "p"}},
+    ]});
+    let tag = json!({"rules": [{"request": {"set": {
+        "x-user": "%JWT_CLAIM(jwt:sub)%",
+        "x-algorithm": "%JWT_CLAIM(jwt_header:alg)%",
+    }}}]});
+    let config =
+        config(provider, rules)?.insert_filter(legation_tests::wasm_filter("header-tag", tag));
+    let stage = Stage::start(&config.shared())?;
+    let forged = Claims::of(ISSUER).signed_by(&Key::fresh().with_id("k"));
+    for (path, token, verified, extracted) in [
+        ("/", &good(), true, false),
+        ("/any", &good(), true, false),
+        ("/any", &forged, false, false),
+        ("/extracted", &forged, false, true),
+        ("/extracted", &good(), false, true),
+    ] {
+        let request = bearer(path, token).header("x-user", "admin");
+        let exchange = stage.exchange(request)?;
+
+        let arrived = &exchange.arrived()?.headers;
+        let of = |name: &str| arrived.text(name);
+        let user = verified.then(|| "alice".to_owned());
+        assert_eq!(of("x-user"), user, "{path}: {arrived:?}");
+        assert_eq!(of("x-algorithm").is_some(), verified, "{path}: {arrived:?}");
+        // Headers say whose word it is.
+        let mark = extracted.then(|| "false".to_owned());
+        assert_eq!(of("x-jwt-signature-verified"), mark, "{path}: {arrived:?}");
+        assert_eq!(of("x-sub").is_some(), verified || extracted, "{path}");
+    }
+    Ok(())
+}
+
+#[test]
 fn grpc_calls_are_refused_as_grpc_has_it() -> Result<()> {
     let stage = start(json!({"audiences": ["api"]}), json!({}))?;
     let call = |token: Option<&str>| {
