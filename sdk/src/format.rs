@@ -15,7 +15,7 @@
 //! | `%DOWNSTREAM_REMOTE_ADDRESS%`, `%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(24)%`, `%PROTOCOL%`, `%ROUTE_NAME%`, `%RESPONSE_CODE%`, … | Envoy's names for what is an attribute |
 //! | `%START_TIME%`, `%START_TIME(%s.%3f)%` | when the request came, in UTC: as RFC 3339, or in a form as `strftime` has it |
 //! | `%UNIQUE_ID%`, `%UUID_V7%` | a new UUID of version 4, or 7 |
-//! | `%JWT_CLAIM(user:sub)%` | a [claim](Claim) of the token that jwt-auth left in filter state; of a list its elements, joined by commas |
+//! | `%JWT_CLAIM(user:sub)%` | a [claim](Claim) of the token that jwt-auth left in filter state; of a list its elements, joined by commas; nothing where that would [read as another](Claim::text) |
 //! | `%SHA256(REQ(x-name))%` | the SHA-256 of what another operator gives, in hexadecimal; nothing where that gives nothing |
 //!
 //! A length may follow: `%REQ(user-agent):40%` gives at most 40 bytes; without
@@ -381,7 +381,8 @@ impl Operator {
     ) -> Result<(), S::Error> {
         match self {
             Self::Claim(claim) => {
-                out.extend_from_slice(claim.values(source)?.join(",").as_bytes());
+                let text = claim.text(source)?.unwrap_or_default();
+                out.extend_from_slice(text.as_bytes());
             }
             Self::Time(path, form) => {
                 if let Some(value) = source.attribute(path)?

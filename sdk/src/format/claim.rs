@@ -4,6 +4,7 @@ use serde_json::Value as Json;
 
 use super::ValueSource;
 use super::attributes::{Path, segments};
+use super::write::is_safe;
 use crate::config::{Problem, decimal, quoted};
 use crate::filter_state;
 
@@ -40,18 +41,48 @@ impl Claim {
     /// each element that is such. None where the claim is not there, is an object or
     /// null, or where there was no token. One host call.
     pub fn values<S: ValueSource + ?Sized>(&self, source: &mut S) -> Result<Vec<String>, S::Error> {
-        let Some(payload) = source.attribute(&self.state)? else {
-            return Ok(Vec::new());
-        };
-        let payload: Option<Json> = serde_json::from_slice(&payload).ok();
-        let mut names = self.names.iter();
-        let claim = names.try_fold(payload.as_ref(), |value, name| Some(value?.get(&**name)));
-        Ok(match claim.flatten() {
+        Ok(match self.find(source)? {
             Some(Json::Array(elements)) => elements.iter().filter_map(text).collect(),
-            Some(value) => text(value).into_iter().collect(),
+            Some(value) => text(&value).into_iter().collect(),
             None => Vec::new(),
         })
     }
+
+    /// The same as one text, a list's values with commas between them. `None` where that would read as another
+    /// claim once it stands in a header: of a list of which an element holds a comma, and where a value holds a
+    /// control character, or begins or ends with a space. One host call.
+    pub fn text<S: ValueSource + ?Sized>(
+        &self,
+        source: &mut S,
+    ) -> Result<Option<String>, S::Error> {
+        Ok(self.find(source)?.and_then(|value| match value {
+            Json::Array(elements) => {
+                let values: Vec<_> = elements.iter().filter_map(text).collect();
+                let is_clear = |value: &String| stays_itself(value) && !value.contains(',');
+                values.iter().all(is_clear).then(|| values.join(","))
+            }
+            value => text(&value).filter(|value| stays_itself(value)),
+        }))
+    }
+
+    fn find<S: ValueSource + ?Sized>(&self, source: &mut S) -> Result<Option<Json>, S::Error> {
+        let Some(payload) = source.attribute(&self.state)? else {
+            return Ok(None);
+        };
+        let payload: Option<Json> = serde_json::from_slice(&payload).ok();
+        let Some(payload) = payload else {
+            return Ok(None);
+        };
+        let mut names = self.names.iter();
+        Ok(names.try_fold(payload, |mut value, name| {
+            value.get_mut(&**name).map(Json::take)
+        }))
+    }
+}
+
+/// Whether a header has it as it is: control characters would become spaces there, and spaces around it be gone.
+fn stays_itself(text: &str) -> bool {
+    text.bytes().all(is_safe) && text.trim_matches([' ', '\t']) == text
 }
 
 fn text(value: &Json) -> Option<String> {

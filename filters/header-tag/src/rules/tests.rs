@@ -331,6 +331,24 @@ fn claims_are_conditions_and_values() {
             vec![],
         ),
         ("not JSON", vec![]),
+        // What would read as somebody else, or as more, is nothing.
+        (
+            r#"{"sub": "ann\u0000", "level": 4, "realm": {"roles": ["admin", "dev,root"]}}"#,
+            vec!["x-level: 4"],
+        ),
+        (
+            r#"{"sub": " ann", "level": 4, "realm": {"roles": ["admin", "dev\n"]}}"#,
+            vec!["x-level: 4"],
+        ),
+        (
+            r#"{"sub": "ann\t", "level": 4, "realm": {"roles": ["admin "]}}"#,
+            vec!["x-level: 4"],
+        ),
+        // A text is one value, whatever is in it.
+        (
+            r#"{"sub": "Doe, Ann", "level": 4, "realm": {"roles": ["admin", "a b"]}}"#,
+            vec!["x-admin: Doe, Ann", "x-level: 4", "x-roles: admin,a b"],
+        ),
     ] {
         let mut request = Fake::request(&[]);
         let state = ("filter_state.wasm.user".to_owned(), payload.into());
