@@ -38,6 +38,15 @@ impl StringMatch {
         }
     }
 
+    /// The same test of what has no case, such as a header's name: `X-A` and `x-a` are one.
+    pub fn ignoring_case(mut self) -> Result<Self, Problem> {
+        if let (Comparison::Regex(regex), false) = (&mut self.how, self.ignore_case) {
+            *regex = Regex(compile(regex.0.as_str(), true)?);
+        }
+        self.ignore_case = true;
+        Ok(self)
+    }
+
     /// Whether a value passes. Bytes are compared as they are; only a regex
     /// looks at them as text, and reads what is not UTF-8 lossily.
     pub fn matches(&self, value: &[u8]) -> bool {

@@ -263,6 +263,20 @@ fn headers_are_removed_by_their_names_but_for_those_that_are_nobodys_to_change()
         changed(r#"{"remove_on_match": {"prefix": "x-internal-"}}"#, &sent),
         ["content-length: 1", "x-a: 2"]
     );
+    // Names have no case, however a test is written.
+    for test in [
+        r#"{"prefix": "X-Internal-"}"#,
+        r#"{"contains": "-Internal-", "ignore_case": true}"#,
+        r#"[{"suffix": "AL-A"}, {"exact": "X-INTERNAL-B"}]"#,
+        r#"{"regex": "X-Internal-[A-Z]"}"#,
+    ] {
+        let changes = format!(r#"{{"remove_on_match": {test}}}"#);
+        assert_eq!(
+            changed(&changes, &sent),
+            ["content-length: 1", "x-a: 2"],
+            "{test}"
+        );
+    }
     let (message, _) = apply(
         r#"{"remove_on_match": [{"regex": ".*"}]}"#,
         Fake::request(&sent),

@@ -228,7 +228,7 @@ pub(crate) enum QueryChange {
     Append(Box<str>, Made),
 }
 
-/// A test of a header's name: of one that rules may change.
+/// A test of a header's name, which has no case: of one that rules may change.
 #[derive(Debug, Schema)]
 #[schema(as = StringMatch)]
 pub struct NameMatch(StringMatch);
@@ -243,7 +243,11 @@ impl Deserr<ConfigErrors> for NameMatch {
                 .help("here is a test of names, such as `{prefix: x-internal-}`");
             return Err(ConfigErrors::at(location, problem));
         }
-        StringMatch::deserialize_from_value(value, location).map(Self)
+        // Envoy has the names in lower case, whatever a client sends.
+        let test = StringMatch::deserialize_from_value(value, location)?;
+        let test = test.ignoring_case();
+        test.map(Self)
+            .map_err(|problem| ConfigErrors::at(location, problem))
     }
 }
 
