@@ -8,7 +8,7 @@
 
 use std::hash::Hasher;
 
-use legation::format::{Format, ValueSource};
+use legation::format::{Format, Rendered, ValueSource};
 use siphasher::sip::SipHasher24;
 
 use crate::config::{MOST_EXPERIMENTS, WeightedBuckets};
@@ -134,8 +134,9 @@ impl Experiment {
     fn assign<S: ValueSource>(&self, source: &mut S) -> Result<Option<usize>, S::Error> {
         let mut text = Vec::new();
         for format in &self.overrides {
-            text.clear();
-            format.render(source, &mut text)?;
+            if !is_there(format, source, &mut text)? {
+                continue;
+            }
             let mut buckets = self.buckets.iter();
             let named = buckets.position(|(name, _)| name.as_bytes() == text);
             if named.is_some() {
@@ -143,9 +144,7 @@ impl Experiment {
             }
         }
         for format in &self.keys {
-            text.clear();
-            format.render(source, &mut text)?;
-            if !text.is_empty() {
+            if is_there(format, source, &mut text)? {
                 return Ok(self.choose(&text));
             }
         }
@@ -185,6 +184,18 @@ impl Experiment {
         let low = u32::try_from((hash & 0xffff_ffff) >> 11).unwrap_or_default();
         (f64::from(high) * 2_097_152.0 + f64::from(low) + 0.5) / 9_007_199_254_740_992.0
     }
+}
+
+/// Renders a format: whether something came of it that is not the same for everybody. Of `user:%COOKIE(user)%` without the
+/// cookie nothing does.
+fn is_there<S: ValueSource>(
+    format: &Format,
+    source: &mut S,
+    text: &mut Vec<u8>,
+) -> Result<bool, S::Error> {
+    text.clear();
+    let rendered = format.render(source, text)?;
+    Ok(rendered != Rendered::Missing && !text.is_empty())
 }
 
 #[cfg(test)]

@@ -126,8 +126,12 @@ fn who_is_where_is_for_ever() {
 }
 
 fn bucket(options: &str, request: &mut Fake) -> Option<String> {
+    bucket_by(r#"["%COOKIE(user)%", "%REQ(x-user)%"]"#, options, request)
+}
+
+fn bucket_by(key: &str, options: &str, request: &mut Fake) -> Option<String> {
     let config = fake::config(&format!(
-        r#"{{"weighted_buckets": {{"name": "release", "hash_key": ["%COOKIE(user)%", "%REQ(x-user)%"],
+        r#"{{"weighted_buckets": {{"name": "release", "hash_key": {key},
             "buckets": [{{"name": "canary", "weight": 10}}, {{"name": "stable", "weight": 90}}]{options}}},
             "rules": [{{"request": {{"set": {{"x-a": "%BUCKET(release)%"}}}}}}]}}"#
     ));
@@ -155,6 +159,16 @@ fn a_request_without_a_key_is_where_the_configuration_says() {
     assert_eq!(bucket("", &mut Fake::request(&[])), None);
     let stable = bucket(r#", "default_bucket": "stable""#, &mut Fake::request(&[]));
     assert_eq!(stable.as_deref(), Some("stable"));
+    // Text around what is not there makes no key.
+    for (key, sent, is_somewhere) in [
+        (r#""u:%COOKIE(user)%""#, "other=1", false),
+        (r#""u:%COOKIE(user)%""#, "user=u1", true),
+        (r#""%COOKIE(user)%/%COOKIE(device)%""#, "user=u1", true),
+        (r#""%COOKIE(user)%/%COOKIE(device)%""#, "other=1", false),
+    ] {
+        let found = bucket_by(key, "", &mut Fake::request(&[("cookie", sent)]));
+        assert_eq!(found.is_some(), is_somewhere, "{key} {sent}");
+    }
     let mut canaries = 0;
     for random in 0..1_000 {
         let mut request = Fake::request(&[]);
@@ -182,4 +196,7 @@ fn a_tester_chooses_only_where_that_is_configured_and_only_what_there_is() {
         assert_eq!(of("", &[("x-bucket", other), ("x-user", "u1")]), own);
     }
     assert_eq!(of(options, &[("x-bucket", "other"), ("x-user", "u1")]), own);
+    // Nobody asked for what only text around an absent value says.
+    let options = r#", "override_by": "canary%REQ(x-bucket)%", "default_bucket": "stable""#;
+    assert_eq!(of(options, &[]).as_deref(), Some("stable"));
 }
