@@ -86,7 +86,9 @@ struct DenyCache {
 }
 
 fn check(service: Service, at: ValuePointerRef<'_>) -> Result<Service, ConfigErrors> {
-    if Authority::try_from(service.authority().unwrap_or("unset")).is_err() {
+    let authority = service.authority().unwrap_or("unset");
+    // A user's name and password have no place there (RFC 9113, section 8.3.1).
+    if authority.contains('@') || Authority::try_from(authority).is_err() {
         let at = at.push_key("grpc_service");
         let at = at.push_key("envoy_grpc");
         let problem = Problem::new("not a host, or a host and a port")

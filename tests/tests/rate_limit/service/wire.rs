@@ -105,6 +105,21 @@ fn the_call_is_the_one_of_envoys_interface() -> Result<()> {
 }
 
 #[test]
+fn the_service_is_called_as_the_configuration_says() -> Result<()> {
+    let called = json!({"rate_limit_service": {"grpc_service": {"envoy_grpc": {
+        "authority": "limits.example:8081",
+    }}}});
+    // Alone: where an Envoy is shared, clusters have other names.
+    let world = World::alone([chain("called", &called), chain("plain", &json!({}))])?;
+    for (chain, authority) in [("called", "limits.example:8081"), ("plain", "rls")] {
+        world.send(chain, of("a"))?.arrived()?;
+        let call = world.service.upstream().last().expect("it was asked");
+        assert_eq!(call.authority, authority, "{chain}");
+    }
+    Ok(())
+}
+
+#[test]
 fn nobody_is_asked_about_a_request_without_a_descriptor() -> Result<()> {
     let optional = json!([{"actions": [{"request_headers": {
         "header_name": "x-client", "descriptor_key": "client", "skip_if_absent": true,

@@ -699,6 +699,12 @@ pub(super) const SERVICE: Refused = &[
         &["rate_limit_service.grpc_service.envoy_grpc.cluster_name: missing field"],
     ),
     (
+        r#"{"grpc_service":{"envoy_grpc":{"cluster_name":"limits","authority":"user:word@limits.example"}},"domain":"edge"}"#,
+        &[
+            "rate_limit_service.grpc_service.envoy_grpc.authority: not a host, or a host and a port; write what the service is called, such as `limits.example`",
+        ],
+    ),
+    (
         r#"{"grpc_service":{"envoy_grpc":{"cluster_name":"limits","authority":"outbound|8081||limits"}},"domain":"edge"}"#,
         &[
             "rate_limit_service.grpc_service.envoy_grpc.authority: not a host, or a host and a port; write what the service is called, such as `limits.example`",
