@@ -132,7 +132,8 @@ fn bucket(options: &str, request: &mut Fake) -> Option<String> {
 fn bucket_by(key: &str, options: &str, request: &mut Fake) -> Option<String> {
     let config = fake::config(&format!(
         r#"{{"weighted_buckets": {{"name": "release", "hash_key": {key},
-            "buckets": [{{"name": "canary", "weight": 10}}, {{"name": "stable", "weight": 90}}]{options}}},
+            "buckets": [{{"name": "canary", "weight": 10}}, {{"name": "stable", "weight": 90}},
+                {{"name": "beta", "weight": 0}}]{options}}},
             "rules": [{{"request": {{"set": {{"x-a": "%BUCKET(release)%"}}}}}}]}}"#
     ));
     let buckets = Buckets::new(config.weighted_buckets);
@@ -159,6 +160,8 @@ fn a_request_without_a_key_is_where_the_configuration_says() {
     assert_eq!(bucket("", &mut Fake::request(&[])), None);
     let stable = bucket(r#", "default_bucket": "stable""#, &mut Fake::request(&[]));
     assert_eq!(stable.as_deref(), Some("stable"));
+    let beta = bucket(r#", "default_bucket": "beta""#, &mut Fake::request(&[]));
+    assert_eq!(beta.as_deref(), Some("beta"));
     // Text around what is not there makes no key.
     for (key, sent, is_somewhere) in [
         (r#""u:%COOKIE(user)%""#, "other=1", false),
@@ -184,7 +187,8 @@ fn a_request_without_a_key_is_where_the_configuration_says() {
 fn a_tester_chooses_only_where_that_is_configured_and_only_what_there_is() {
     let options = r#", "override_by": ["%REQ(x-bucket)%", "%COOKIE(bucket)%"]"#;
     let of = |options: &str, headers: &[(&str, &str)]| bucket(options, &mut Fake::request(headers));
-    for name in ["canary", "stable"] {
+    // Also one that has no share.
+    for name in ["canary", "stable", "beta"] {
         let sent = [("x-bucket", name), ("x-user", "u1")];
         assert_eq!(of(options, &sent).as_deref(), Some(name));
         let cookie = format!("bucket={name}");
@@ -192,7 +196,7 @@ fn a_tester_chooses_only_where_that_is_configured_and_only_what_there_is() {
         assert_eq!(of(options, &sent).as_deref(), Some(name));
     }
     let own = of("", &[("x-user", "u1")]);
-    for other in ["canary", "stable", "other", ""] {
+    for other in ["canary", "stable", "beta", "other", ""] {
         assert_eq!(of("", &[("x-bucket", other), ("x-user", "u1")]), own);
     }
     assert_eq!(of(options, &[("x-bucket", "other"), ("x-user", "u1")]), own);
