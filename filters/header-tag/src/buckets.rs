@@ -178,12 +178,15 @@ impl Experiment {
         for part in [self.salt.as_bytes(), b"\0", bucket.as_bytes(), b"\0", key] {
             hasher.write(part);
         }
-        let hash = hasher.finish();
-        // 53 bits, which a float has, and the middle between two of them: never 0 nor 1.
-        let high = u32::try_from(hash >> 32).unwrap_or_default();
-        let low = u32::try_from((hash & 0xffff_ffff) >> 11).unwrap_or_default();
-        (f64::from(high) * 2_097_152.0 + f64::from(low) + 0.5) / 9_007_199_254_740_992.0
+        between_0_and_1(hasher.finish())
     }
+}
+
+/// The upper 52 bits of a hash and a half more, as a fraction: never 0 nor 1. Of 53 bits a float has no half.
+fn between_0_and_1(hash: u64) -> f64 {
+    let high = u32::try_from(hash >> 32).unwrap_or_default();
+    let low = u32::try_from((hash & 0xffff_ffff) >> 12).unwrap_or_default();
+    (f64::from(high) * 1_048_576.0 + f64::from(low) + 0.5) / 4_503_599_627_370_496.0
 }
 
 /// Renders a format: whether something came of it that is not the same for everybody. Of `user:%COOKIE(user)%` without the

@@ -113,6 +113,14 @@ fn divisions_with_other_salts_are_independent_and_with_one_salt_are_one() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn no_hash_is_all_or_nothing() {
+    for hash in [0, 1, u64::MAX >> 1, u64::MAX - (1 << 11), u64::MAX] {
+        let fraction = between_0_and_1(hash);
+        assert!(0.0 < fraction && fraction < 1.0, "{hash:x}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn who_is_where_is_for_ever() {
     // Were this to change, every user of every running experiment would be moved.
     let release = experiment("release", "release", &[("canary", 10), ("stable", 90)]);
