@@ -3,6 +3,7 @@
 mod find;
 
 use legation::config::Problem;
+use legation::matcher::Effort;
 use smallvec::SmallVec;
 
 use find::Finder;
@@ -10,6 +11,10 @@ pub use find::Preset;
 
 /// More bytes than this a match does not have. What begins to match and is longer is refused.
 pub const LONGEST_MATCH: usize = 4_096;
+
+/// How often each character of a text is looked at, at most, to find a pattern everywhere in it. What looks far ahead for
+/// each match, as `a(.*b)?` does, is refused where it matches too often: it would take time quadratic in the text.
+const MOST_LOOKED_AT: usize = 128;
 
 /// What is done with what is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +87,7 @@ pub(crate) struct Scanned {
 pub(crate) enum Stop {
     /// Something is there that must not be.
     Denied,
-    /// What was found has no end.
+    /// What was found has no end, or takes too long to find.
     TooLong,
 }
 
@@ -100,7 +105,7 @@ impl Patterns {
 
     /// Looks for what a regular expression matches.
     pub fn add_regex(&mut self, regex: regex_lite::Regex, redaction: Redaction) {
-        let finder = Finder::Regex(regex);
+        let finder = Finder::regex(regex);
         self.0.push(Pattern { finder, redaction });
     }
 
@@ -118,13 +123,19 @@ impl Patterns {
         };
         let mut settled = from;
         let mut edits = Vec::new();
-        let find = |pattern: &Pattern, from| pattern.finder.find(text, from);
-        let mut found: SmallVec<[Option<(usize, usize)>; 4]> =
-            self.0.iter().map(|pattern| find(pattern, from)).collect();
+        let each = text.len().saturating_mul(MOST_LOOKED_AT);
+        let mut effort = Effort::of(each.saturating_mul(self.0.len()));
+        let mut find = |pattern: &Pattern, from| {
+            let found = pattern.finder.find(text, from);
+            let spent = pattern.finder.spend(&mut effort, text, from, found);
+            if spent { Ok(found) } else { Err(Stop::TooLong) }
+        };
+        let found = self.0.iter().map(|pattern| find(pattern, from));
+        let mut found = found.collect::<Result<SmallVec<[_; 4]>, Stop>>()?;
         loop {
             for (pattern, found) in self.0.iter().zip(&mut found) {
                 if found.is_some_and(|(start, _)| start < settled) {
-                    *found = find(pattern, settled);
+                    *found = find(pattern, settled)?;
                 }
             }
             let all = self.0.iter().zip(&found);

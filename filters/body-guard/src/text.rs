@@ -162,6 +162,30 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
+    fn what_would_take_minutes_to_find_is_refused() {
+        let scan = |pattern: &str, text: &str| {
+            let mut patterns = Patterns::default();
+            patterns.add_regex(redaction::regex(pattern).unwrap(), Redaction::Remove);
+            let mut text_read = Text::new(&Rc::new(patterns));
+            let mut out = Vec::new();
+            text_read.push(text.as_bytes(), &mut out)?;
+            text_read.finish(&mut out).map(|edited| (out.len(), edited))
+        };
+        let long = "a".repeat(20_000);
+        // Each `a` looks for a `b` in all that follows.
+        assert_eq!(scan("a(.*b)?", &long), Err(Broken::Found(Stop::TooLong)));
+        assert_eq!(scan("a(.*b)?", &long[..200]), Ok((0, 200)));
+        // What looks no further than it matches may match as often as it likes.
+        assert_eq!(scan("a", &long), Ok((0, 20_000)));
+        assert_eq!(scan("a{4}", &long), Ok((0, 5_000)));
+        let words = "ab ".repeat(7_000);
+        assert_eq!(scan(r"[a-z]+", &words), Ok((7_000, 7_000)));
+        // What does is found as often as texts have it.
+        let lines = format!("{}ann@mail.example", " ".repeat(100)).repeat(150);
+        assert_eq!(scan(r"[^@\s]+@[^@\s]+", &lines), Ok((15_000, 150)));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
     fn what_is_denied_or_no_text_ends_it() {
         assert_eq!(reads(b"a forbidden word"), Err(Broken::Found(Stop::Denied)));
         for bytes in [&b"a\xff"[..], b"\xe2\x82", b"\xc0\x80"] {

@@ -15,13 +15,19 @@ const MOST_LOOKED_AT: usize = 512 * 1024;
 
 impl Default for Effort {
     fn default() -> Self {
-        Self {
-            left: MOST_LOOKED_AT,
-        }
+        Self::of(MOST_LOOKED_AT)
     }
 }
 
 impl Effort {
+    /// So many characters.
+    #[must_use]
+    pub fn of(most_looked_at: usize) -> Self {
+        Self {
+            left: most_looked_at,
+        }
+    }
+
     /// Spends some of it: whether there was as much left. Where there was not, nothing is left.
     pub fn spend(&mut self, looked_at: usize) -> bool {
         let left = self.left.checked_sub(looked_at);
@@ -102,11 +108,11 @@ mod tests {
 
     #[test]
     fn what_is_spent_is_gone() {
-        let mut effort = Effort { left: 10 };
+        let mut effort = Effort::of(10);
         assert!(effort.spend(4));
         assert!(effort.spend(6));
         assert!(!effort.spend(1));
-        let mut effort = Effort { left: 10 };
+        let mut effort = Effort::of(10);
         assert!(!effort.spend(11));
         assert!(!effort.spend(1));
     }

@@ -14,6 +14,7 @@ pub(super) fn rules() -> Vec<Value> {
         json!({"match": {"path": "/json"}, "request": {"max_bytes": 100_000, "json": {}}}),
         json!({"match": {"path": "/deep"}, "request": {"json": {"max_depth": 1_024}}}),
         json!({"match": {"path": "/masked"}, "request": {"redact": [{"path": "$.card", "keep_last": 4}]}}),
+        json!({"match": {"path": "/searched"}, "request": {"redact": [{"pattern": "a(.*b)?"}]}}),
         json!({"match": {"path": "/watched"}, "mode": "report", "request": {"max_bytes": 1_000, "json": {}}}),
     ]
 }
@@ -176,5 +177,20 @@ fn in_report_mode_all_passes_and_is_counted() -> Result<()> {
             .admin()
             .wait_for_stat(&counter, DEADLINE, |count| count == 1)?;
     }
+    assert_unharmed(stage)
+}
+
+#[test]
+fn a_text_that_would_take_minutes_to_look_through_is_refused() -> Result<()> {
+    let stage = shared()?;
+    let response = stage.send(json_post(
+        "/searched",
+        json!("a".repeat(900_000)).to_string(),
+    ))?;
+    assert_eq!(response.status, 403, "{response}");
+    assert_eq!(reason(&response)?, "denied");
+    let exchange = stage.exchange(json_post("/searched", json!("aaa").to_string()))?;
+    let masked = json!("[redacted]".repeat(3)).to_string();
+    assert_eq!(exchange.arrived()?.text(), masked);
     assert_unharmed(stage)
 }

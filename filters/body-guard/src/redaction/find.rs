@@ -1,5 +1,7 @@
 //! Finding what must not pass.
 
+use legation::matcher::{Effort, Reach};
+
 /// What is known by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preset {
@@ -18,15 +20,38 @@ pub enum Preset {
 #[derive(Debug)]
 pub(super) enum Finder {
     Preset(Preset),
-    Regex(regex_lite::Regex),
+    Regex(regex_lite::Regex, Reach),
 }
 
 impl Finder {
+    pub(super) fn regex(regex: regex_lite::Regex) -> Self {
+        let reach = Reach::of(regex.as_str());
+        Self::Regex(regex, reach)
+    }
+
+    /// Spends what it took to find this: whether there was as much left. What is known by name takes time
+    /// linear in the text, however often it is found.
+    pub(super) fn spend(
+        &self,
+        effort: &mut Effort,
+        text: &str,
+        from: usize,
+        found: Option<(usize, usize)>,
+    ) -> bool {
+        match (self, found) {
+            (Self::Regex(_, reach), Some((_, end))) => {
+                effort.spend(reach.looked_at(text.len(), from, end))
+            }
+            // Where nothing is found nothing more is looked for.
+            (Self::Regex(..), None) | (Self::Preset(_), _) => true,
+        }
+    }
+
     /// Where something is found first, from `from` on.
     pub(super) fn find(&self, text: &str, from: usize) -> Option<(usize, usize)> {
         let bytes = text.as_bytes();
         match self {
-            Self::Regex(regex) => {
+            Self::Regex(regex, _) => {
                 let found = regex.find_at(text, from)?;
                 Some((found.start(), found.end()))
             }
