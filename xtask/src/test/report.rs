@@ -6,7 +6,7 @@ use anstream::println;
 use anyhow::Result;
 
 use super::Step;
-use super::tally::Tally;
+use super::tally::{Note, Tally};
 use crate::terminal::{self, BAD, DIM, GOOD, WARN, duration, styled};
 
 /// What one step found.
@@ -14,7 +14,7 @@ use crate::terminal::{self, BAD, DIM, GOOD, WARN, duration, styled};
 pub(super) struct Outcome {
     pub(super) tally: Tally,
     /// What failed or was skipped, and why.
-    pub(super) notes: Vec<String>,
+    pub(super) notes: Vec<Note>,
 }
 
 impl Outcome {
@@ -25,7 +25,7 @@ impl Outcome {
             Err(error) => {
                 terminal::error(&error);
                 self.tally.failed += 1;
-                self.notes.push(error.to_string());
+                self.notes.push(error.to_string().into());
             }
         }
     }
@@ -35,7 +35,7 @@ impl Outcome {
         let why = why.into();
         terminal::warning(format_args!("skipped: {why}"));
         self.tally.skipped += 1;
-        self.notes.push(format!("skipped: {why}"));
+        self.notes.push(format!("skipped: {why}").into());
     }
 }
 
@@ -63,7 +63,8 @@ impl Report {
         self.steps.push((step, outcome, took));
     }
 
-    /// Prints a line for each step, then what went wrong; gives the sum.
+    /// Prints a line for each step, then what went wrong and why, which is far up in the output;
+    /// gives the sum.
     pub(super) fn summarize(&self) -> Tally {
         terminal::heading("Summary");
         let mut total = Tally::default();
@@ -79,7 +80,10 @@ impl Report {
         }
         for (step, outcome, _) in &self.steps {
             for note in &outcome.notes {
-                println!("  {}: {note}", step.name());
+                println!("  {}: {}", step.name(), note.what);
+                for line in &note.why {
+                    println!("      {line}");
+                }
             }
         }
         total
