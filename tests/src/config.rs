@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::target::{envoy_config_dir, module_dir};
-use crate::wait::DEADLINE;
+use crate::wait::START;
 
 /// What the module of a Wasm filter is called in every shipped file.
 const MODULE_FOLDER: &str = "/etc/envoy/filters/";
@@ -62,7 +62,7 @@ impl Default for RunOptions {
             log_level: "warning".to_owned(),
             component_log_level: "wasm:info".to_owned(),
             environment: BTreeMap::new(),
-            ready_within: DEADLINE,
+            ready_within: START,
             shared: false,
         }
     }
@@ -425,7 +425,7 @@ impl Config {
         self
     }
 
-    /// How long Envoy may take until it is ready; [`DEADLINE`] unless set. It compiles the modules first.
+    /// How long Envoy may take until it is ready; three minutes unless set. It compiles the modules first.
     #[must_use]
     pub fn ready_within(mut self, time: Duration) -> Self {
         self.run.ready_within = time;

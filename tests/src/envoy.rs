@@ -18,11 +18,11 @@ use crate::admin::Admin;
 use crate::binary::envoy_binary;
 use crate::client::Client;
 use crate::config::Config;
-use crate::log::{LogEntry, parse_log, tail};
+use crate::log::{LogEntry, entries_of, parse_log, tail};
 use crate::process::Process;
 use crate::run_folder::RunFolder;
 use crate::target::target_dir;
-use crate::wait::{DEADLINE, wait_for};
+use crate::wait::{START, wait_for};
 
 /// An Envoy process that takes requests, or a test's part of one ([`Config::shared`]). Dropping it stops it
 /// for certain, unless others have parts of it.
@@ -59,7 +59,7 @@ pub enum StartError {
     #[error("cannot run Envoy: {0:#}")]
     Setup(anyhow::Error),
     /// Envoy ended by itself: it did not accept its configuration, in the usual case.
-    #[error("Envoy did not start ({status}); its log:\n{log}")]
+    #[error("Envoy did not start ({status}); the end of its log:\n{}", tail(.log, SHOWN_LOG_LINES))]
     Refused {
         /// How it ended.
         status: ExitStatus,
@@ -67,7 +67,7 @@ pub enum StartError {
         log: String,
     },
     /// Envoy runs, but takes no requests.
-    #[error("Envoy was not ready within {time:?}; its log:\n{log}")]
+    #[error("Envoy was not ready within {time:?}; the end of its log:\n{}", tail(.log, SHOWN_LOG_LINES))]
     NotReady {
         /// How long it had.
         time: Duration,
@@ -132,17 +132,14 @@ impl Envoy {
         let mut command = run.command(config)?;
         command.args(["--mode", "validate"]);
         let mut process = Process::start(command).context("cannot start the process")?;
-        let status = wait_for("`envoy --mode validate` to end", DEADLINE, || {
+        let status = wait_for("`envoy --mode validate` to end", START, || {
             Ok(process.ended()?)
         });
         let log = run.log();
         match status {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => Err(StartError::Refused { status, log }),
-            Err(_) => Err(StartError::NotReady {
-                time: DEADLINE,
-                log,
-            }),
+            Err(_) => Err(StartError::NotReady { time: START, log }),
         }
     }
 
@@ -235,9 +232,25 @@ impl Envoy {
         self.running.folder.path().join(CONFIG_FILE)
     }
 
-    /// The end of its log, so many lines.
+    /// The end of its log, so many lines, without what modules have logged in VMs of others.
     pub fn log_tail(&self, lines: usize) -> String {
-        tail(&self.log(), lines)
+        let log = self.log();
+        match &self.part {
+            None => tail(&log, lines),
+            Some(part) => tail(&entries_of(&log, |entry| part.has(entry)), lines),
+        }
+    }
+
+    /// Keeps the whole log for who wants to know why a test failed, beyond this Envoy: in a file named after
+    /// the test, which the test's next failure overwrites.
+    pub fn keep_log(&self, test: &str) -> Result<PathBuf> {
+        let folder = runs()?.join("failed");
+        let name = test.replace(|char: char| !char.is_ascii_alphanumeric(), "_");
+        let file = folder.join(name).with_extension("log");
+        fs::create_dir_all(&folder)
+            .and_then(|()| fs::write(&file, self.log()))
+            .with_context(|| format!("cannot write {}", file.display()))?;
+        Ok(file)
     }
 
     /// The log entry by entry, without what modules have logged in VMs of others.
@@ -312,6 +325,13 @@ impl Running {
 
 const CONFIG_FILE: &str = "envoy.json";
 const ACCESS_LOG_FILE: &str = "access.log";
+/// How much of a log is shown with a failure: what else a test binary says must be found beside it.
+pub(crate) const SHOWN_LOG_LINES: usize = 60;
+
+/// Where the folders of runs are.
+fn runs() -> Result<PathBuf> {
+    Ok(target_dir()?.join("legation-tests"))
+}
 
 /// The files of one run of Envoy.
 struct Run {
@@ -328,7 +348,7 @@ impl Run {
     }
 
     fn create() -> Result<Self> {
-        let folder = RunFolder::create(&target_dir()?.join("legation-tests"))?;
+        let folder = RunFolder::create(&runs()?)?;
         let log = folder.path().join("envoy.log");
         Ok(Self { folder, log })
     }

@@ -137,5 +137,5 @@ pub use raw::RawConnection;
 pub use stage::{Exchange, ReportOnPanic, Stage, UPSTREAM_CLUSTER};
 pub use target::{envoy_config_dir, module, module_dir, target_dir, workspace_root};
 pub use upstream::{Reply, Upstream};
-pub use wait::{DEADLINE, wait_for};
+pub use wait::{DEADLINE, has_waited, wait_for};
 pub use watched::WatchedFilter;

@@ -64,6 +64,18 @@ pub fn parse_log(log: &str) -> Vec<LogEntry> {
     entries
 }
 
+/// A log as it is, with only those of its entries.
+pub(crate) fn entries_of(log: &str, mut wanted: impl FnMut(&LogEntry) -> bool) -> String {
+    let mut is_wanted = true;
+    let lines = log.lines().filter(|line| {
+        if let Some(entry) = parse_line(line) {
+            is_wanted = wanted(&entry);
+        }
+        is_wanted
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 fn parse_line(line: &str) -> Option<LogEntry> {
     let mut rest = line;
     let mut fields = [""; 4];
@@ -129,6 +141,17 @@ lines
         assert_eq!(entries[0].from_vm("legation.header"), None);
         assert_eq!(entries[1].from_vm("two"), None);
         assert_eq!(entries[2].from_vm("plain"), None);
+    }
+
+    #[test]
+    fn chosen_entries_are_whole_and_as_they_were() {
+        let log = entries_of(LOG, |entry| entry.component == "main");
+
+        assert!(log.starts_with("[2026-01-01 10:00:00.001][42]"), "{log}");
+        assert!(
+            log.ends_with("error initializing config: two\nlines"),
+            "{log}"
+        );
     }
 
     #[test]

@@ -5,12 +5,12 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Result, anyhow, ensure};
 
 use crate::admin::Admin;
 use crate::client::Client;
 use crate::config::Config;
-use crate::envoy::{Envoy, StartError};
+use crate::envoy::{Envoy, SHOWN_LOG_LINES, StartError};
 use crate::message::{Received, Request, Response};
 use crate::upstream::Upstream;
 use crate::wait::DEADLINE;
@@ -20,12 +20,11 @@ pub const UPSTREAM_CLUSTER: &str = "upstream";
 
 /// How much a report shows.
 const SHOWN_EXCHANGES: usize = 3;
-const SHOWN_LOG_LINES: usize = 60;
 
 /// An Envoy with a server behind it, and clients before it.
 ///
 /// When a test panics with a stage in its hands, the last requests, what came back, what the upstream
-/// saw and the end of Envoy's log are printed.
+/// saw and the end of Envoy's log are printed, and where the whole of it is kept.
 #[derive(Debug)]
 pub struct Stage {
     envoy: Envoy,
@@ -171,7 +170,11 @@ impl Stage {
             },
         });
         drop(sent);
-        outcome.with_context(|| self.report())
+        // First what it is about: the report may be long.
+        outcome.map_err(|error| {
+            let report = format!("{error:#}\n{}", self.report());
+            error.context(report)
+        })
     }
 
     fn exchange_by(&self, client: &Client, mut request: Request) -> Result<Exchange> {
@@ -207,6 +210,12 @@ impl Drop for ReportOnPanic<'_> {
 fn print_if_panicking(stage: &Stage) {
     if std::thread::panicking() {
         eprintln!("{}", Report(stage));
+        // Tests run in threads that are called as they are.
+        let test = std::thread::current();
+        match stage.envoy.keep_log(test.name().unwrap_or("unnamed")) {
+            Ok(file) => eprintln!("── the whole of it: {}", file.display()),
+            Err(error) => eprintln!("── the whole of it is not kept: {error:#}"),
+        }
     }
 }
 

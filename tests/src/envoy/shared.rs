@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::{Envoy, Part, Run, Running, read_from};
+use super::{Envoy, Part, Run, Running, SHOWN_LOG_LINES, read_from};
 use crate::config::Config;
-use crate::wait::{DEADLINE, wait_for};
+use crate::log::{entries_of, tail};
+use crate::wait::{START, wait_for};
 
 const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
 const CLUSTER: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
@@ -121,7 +122,9 @@ impl Shared {
         }
         let listening = listening.with_context(|| {
             let log = read_from(&self.running.log, part.log_from);
-            format!("a shared Envoy does not take this configuration; its log since:\n{log}")
+            let log = entries_of(&log, |entry| part.has(entry));
+            let log = tail(&log, SHOWN_LOG_LINES);
+            format!("a shared Envoy does not take this configuration; the end of its log:\n{log}")
         })?;
         let own = listening.into_iter().map(|(name, address)| {
             let name = name.strip_suffix(&mark).unwrap_or(&name);
@@ -146,7 +149,7 @@ impl Shared {
         files.write("clusters", &files.clusters)?;
         let new = files.clusters.iter().skip(had_clusters);
         let new: Vec<String> = new.filter_map(name_of).collect();
-        wait_for("the clusters of a shared Envoy", DEADLINE, || {
+        wait_for("the clusters of a shared Envoy", START, || {
             let known = admin.get("/clusters")?;
             let has = |name: &String| known.contains(&format!("{name}::observability_name"));
             Ok(new.iter().all(has).then_some(()))
@@ -155,7 +158,7 @@ impl Shared {
         let rejected = || Ok::<_, anyhow::Error>(admin.stat(REJECTED)?.unwrap_or(0));
         let before = rejected()?;
         files.write("listeners", &files.listeners)?;
-        wait_for("the listeners of a shared Envoy", DEADLINE, || {
+        wait_for("the listeners of a shared Envoy", START, || {
             let known: BTreeMap<_, _> = admin.listeners()?.into_iter().collect();
             let own = wanted
                 .iter()

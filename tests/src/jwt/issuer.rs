@@ -160,7 +160,8 @@ impl Issuer {
 
     fn uri(&self, cluster: &str, path: &str) -> Value {
         let uri = format!("{}/{path}", self.name.trim_end_matches('/'));
-        json!({"uri": uri, "cluster": cluster, "timeout": "1s"})
+        // A machine that is busy with other tests may take a while.
+        json!({"uri": uri, "cluster": cluster, "timeout": "10s"})
     }
 
     /// Publishes these keys from now on, in the place of those before.
