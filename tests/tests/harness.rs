@@ -189,7 +189,7 @@ fn an_upstream_resets_hangs_or_breaks_off_as_it_is_told() -> Result<()> {
         "domains": ["*"],
         "routes": [{
             "match": {"prefix": "/"},
-            "route": {"cluster": "upstream", "timeout": "0.2s"},
+            "route": {"cluster": "upstream", "timeout": "2s"},
         }],
     }]}});
     let stage = Stage::start(&Config::plain()?.hcm(&patience))?;

@@ -27,6 +27,12 @@ fn remote(issuer: &Issuer, more: &Value) -> Value {
     json!({ "remote_jwks": remote })
 }
 
+/// An `http_uri` of an issuer that may hang, with so long for its answer.
+fn within(time: &str, mut http_uri: Value) -> Value {
+    http_uri["timeout"] = time.into();
+    http_uri
+}
+
 impl World {
     fn new(issuer: Issuer, configuration: Value) -> Result<Self> {
         let config = Config::with_filter("keyed", configuration)?
@@ -109,11 +115,11 @@ fn all_workers_have_the_keys_by_one_fetch_a_refresh() -> Result<()> {
 #[test]
 fn keys_change_under_load_and_nobody_is_refused_or_let_in_wrongly() -> Result<()> {
     const ROTATIONS: usize = 6;
-    const GRACE: Duration = Duration::from_millis(300);
+    const GRACE: Duration = Duration::from_secs(5);
     let first = Key::fresh().with_id("key 0");
     let world = World::with_keys(
         &[&first],
-        &json!({ "unknown_key_refetch_interval": "0.4s" }),
+        &json!({ "unknown_key_refetch_interval": "0.2s" }),
     )?;
     ensure!(
         world.send(&World::token(&first))?.status == 200,
@@ -134,13 +140,13 @@ fn keys_change_under_load_and_nobody_is_refused_or_let_in_wrongly() -> Result<()
                 // A fetch that a busy machine had begin late leaves the interval for grace.
                 let mut response = client.send(with_token(&token))?;
                 let began = Instant::now();
-                while response.status == 401 && began.elapsed() < GRACE {
+                let rotated = || tokens.lock().is_ok_and(|tokens| tokens.1 != id);
+                while response.status == 401 && !rotated() && began.elapsed() < GRACE {
                     in_grace.fetch_add(1, Ordering::Relaxed);
                     response = client.send(with_token(&token))?;
                 }
                 // With the next rotation the older of the two is good no more.
-                let rotated = tokens.lock().is_ok_and(|tokens| tokens.1 != id);
-                ensure!(response.status == 200 || rotated, "{id}: {response}");
+                ensure!(response.status == 200 || rotated(), "{id}: {response}");
             }
             let forged = World::token(&forger.clone().with_id(&id));
             let response = client.send(with_token(&forged))?;
@@ -244,14 +250,17 @@ fn a_storm_of_unknown_keys_is_a_fetch_in_an_interval() -> Result<()> {
 #[test]
 fn whatever_the_issuer_does_the_good_keys_stay() -> Result<()> {
     let key = Key::rsa().with_id("one");
-    let mut world = World::with_keys(
-        &[&key],
+    let issuer = Issuer::start(NAME, &[&key])?;
+    let configuration = remote(
+        &issuer,
         &json!({
+            "http_uri": within("1s", issuer.jwks_uri("idp")),
             "cache_duration": "1s",
             "async_fetch": { "failed_refetch_duration": "50ms" },
             "stale_if_error": "600s",
         }),
-    )?;
+    );
+    let mut world = World::new(issuer, configuration)?;
     let token = World::token(&key);
     ensure!(world.send(&token)?.status == 200, "the keys are there");
     let redirect = format!("http://{}/more/jwks", world.issuer.address());
@@ -340,16 +349,20 @@ fn a_request_waits_for_the_first_keys_and_not_for_ever() -> Result<()> {
 
     let issuer = Issuer::start(NAME, &[&key])?;
     issuer.set(Mode::Hang);
-    let configuration = remote(&issuer, &json!({ "first_fetch_timeout": "0.3s" }));
+    let configuration = remote(
+        &issuer,
+        &json!({
+            "http_uri": within("60s", issuer.jwks_uri("idp")),
+            "first_fetch_timeout": "0.3s",
+        }),
+    );
     let world = World::new(issuer, configuration)?;
     let began = Instant::now();
     let response = world.send(&token)?;
     assert_eq!(response.status, 503, "{response}");
-    assert!(
-        began.elapsed() < Duration::from_millis(900),
-        "{:?}",
-        began.elapsed()
-    );
+    // The fetch itself has a minute.
+    let took = began.elapsed();
+    assert!(took < DEADLINE, "{took:?}");
     Ok(())
 }
 
@@ -420,7 +433,7 @@ fn an_opaque_token_is_asked_about_and_its_answer_kept() -> Result<()> {
     issuer.require_client("module", "hush");
     let configuration = |issuer: &Issuer, secret: &str| {
         json!({ "introspection": {
-            "http_uri": issuer.introspection_uri("idp"),
+            "http_uri": within("3s", issuer.introspection_uri("idp")),
             "client_id": "module",
             "client_secret": { "inline_string": secret },
             "cache": { "ttl": "1s", "negative_ttl": "1s" },

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
 use std::thread;
-use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use legation_tests::{Config, DEADLINE, RawConnection, Reply, Request, Stage, Upstream, wait_for};
@@ -149,8 +150,8 @@ fn a_grpc_call_that_finds_no_connection_is_made_again() -> Result<()> {
 #[test]
 fn each_try_has_its_time_and_all_have_theirs() -> Result<()> {
     let mut service = retrying("idp");
-    service["timeout"] = json!("250ms");
-    service["retry_policy"]["per_try_timeout"] = json!("100ms");
+    service["timeout"] = json!("2.5s");
+    service["retry_policy"]["per_try_timeout"] = json!("1s");
     let world = World::new(&service, |config| config)?;
     world.idp.answer(|_| Reply::hang());
 
@@ -185,7 +186,7 @@ fn an_upstream_that_asks_for_too_long_a_wait_is_left_alone() -> Result<()> {
 fn a_breaker_opens_and_closes_again() -> Result<()> {
     let service = json!({
         "cluster": "idp",
-        "circuit_breaker": { "consecutive_failures": 2, "cool_down": "200ms" },
+        "circuit_breaker": { "consecutive_failures": 2, "cool_down": "2s" },
     });
     let world = World::new(&service, |config| config)?;
     world.idp.answer(|_| Reply::status(500));
@@ -206,9 +207,15 @@ fn a_breaker_opens_and_closes_again() -> Result<()> {
 
 #[test]
 fn requests_that_want_the_same_share_a_fetch() -> Result<()> {
-    let world = World::new(&json!({ "cluster": "idp" }), |config| config)?;
-    let slow = || Reply::ok().body("known").delay(Duration::from_millis(500));
-    world.idp.answer(move |_| slow());
+    const CLIENTS: u64 = 20;
+    let service = json!({ "cluster": "idp", "timeout": "20s" });
+    let world = World::new(&service, |config| config)?;
+    let (release, held) = channel();
+    let held = Mutex::new(held);
+    world.idp.answer(move |_| {
+        let _ = held.lock().map(|held| held.recv_timeout(DEADLINE));
+        Reply::ok().body("known")
+    });
 
     // The one that begins the fetch does not stay.
     let mut first = RawConnection::open(world.stage.envoy().address()?)?;
@@ -217,7 +224,11 @@ fn requests_that_want_the_same_share_a_fetch() -> Result<()> {
     drop(first);
     let answers = thread::scope(|scope| {
         let get = || scope.spawn(|| world.get("/cached/a"));
-        let waiting: Vec<_> = (0..20).map(|_| get()).collect();
+        let waiting: Vec<_> = (0..CLIENTS).map(|_| get()).collect();
+        let active = "http.ingress.downstream_rq_active";
+        let admin = world.stage.admin();
+        admin.wait_for_stat(active, DEADLINE, |active| active == CLIENTS)?;
+        release.send(())?;
         let answers = waiting.into_iter().map(|thread| thread.join());
         answers
             .map(|answer| answer.unwrap_or_else(|_| anyhow::bail!("a client panicked")))

@@ -9,7 +9,7 @@ mod trace;
 mod waiting;
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::OnceLock;
+use std::sync::{Barrier, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -100,6 +100,12 @@ fn answer(received: &Received) -> Reply {
     match path.as_slice() {
         ["hello"] => Reply::ok().body("hello"),
         ["say", word] => Reply::ok().body(word),
+        // One that comes alone waits for ever.
+        ["meet", word] => {
+            static BOTH: Barrier = Barrier::new(2);
+            BOTH.wait();
+            Reply::ok().body(word)
+        }
         ["late", time, word] => Reply::ok().body(word).delay(milliseconds(number(time))),
         ["nothing"] => Reply::status(204),
         ["bytes"] => Reply::ok().header("x-answer", b"\xfe\xff").body("bytes"),

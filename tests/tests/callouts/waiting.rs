@@ -115,25 +115,19 @@ fn steps_in_all_callbacks_of_one_request_are_taken_in_order() -> Result<()> {
 #[test]
 fn two_callouts_are_under_way_at_the_same_time() -> Result<()> {
     let world = World::new()?;
-    let before = std::time::Instant::now();
-    let seen = world.outcomes("both other /late/1500/one /late/1500/two")?;
+    // Neither is answered before both are there.
+    let seen = world.outcomes("both other /meet/one /meet/two")?;
     assert_eq!(seen, ["200 one", "200 two"]);
-    // One after the other they take 3 s; a busy machine has as much again for the rest.
-    assert!(
-        before.elapsed() < milliseconds(2_990),
-        "{:?}",
-        before.elapsed()
-    );
     Ok(())
 }
 
 #[test]
 fn a_callout_that_lost_a_race_is_let_go_by() -> Result<()> {
     let world = World::new()?;
-    assert_eq!(world.outcome("race other /late/400/late 30")?, "too late");
-    assert_eq!(world.outcome("race other /hello 5000")?, "200 hello");
+    assert_eq!(world.outcome("race other /late/1500/late 30")?, "too late");
+    assert_eq!(world.outcome("race other /hello 60000")?, "200 hello");
     // Its answer comes into the middle of another stream's waiting, and is nobody's.
-    assert_eq!(world.outcome("http other /late/600/own")?, "200 own");
+    assert_eq!(world.outcome("http other /late/1800/own 60000")?, "200 own");
     Ok(())
 }
 

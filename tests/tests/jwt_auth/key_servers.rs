@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use legation_tests::jwt::{Claims, Issuer, Key, Mode, jwks};
-use legation_tests::{Config, Request, Stage, wait_for};
+use legation_tests::{Config, DEADLINE, Request, Stage, wait_for};
 use serde_json::{Value, json};
 
 use super::{FILTER, ISSUER, bearer, local};
@@ -23,7 +23,7 @@ fn remote(issuer: &Issuer, cluster: &str) -> Value {
         "issuer": issuer.name(),
         "remote_jwks": {
             "http_uri": issuer.jwks_uri(cluster),
-            "first_fetch_timeout": "1s",
+            "first_fetch_timeout": "10s",
             "async_fetch": {"failed_refetch_duration": "0.1s"},
         },
     })
@@ -101,6 +101,9 @@ fn failing(more: &Value) -> Result<(Vec<(Mode, Issuer)>, Stage)> {
         issuer.set(mode.clone());
         let name = number.to_string();
         let mut provider = remote(&issuer, &name);
+        // For the one that hangs.
+        provider["remote_jwks"]["first_fetch_timeout"] = json!("1s");
+        provider["remote_jwks"]["http_uri"]["timeout"] = json!("1s");
         let all = provider.as_object_mut().expect("an object");
         all.extend(more.as_object().expect("an object").clone());
         configuration["providers"][&name] = provider;
@@ -234,7 +237,7 @@ fn a_token_refused_for_an_unknown_key_passes_once_the_key_is_there() -> Result<(
     // A forged token has the keys fetched, too. With the old key its tokens are gone, the
     // remembered ones as well, and before another is remembered.
     let forged = Claims::of(ISSUER).signed_by(&Key::fresh().with_id("next"));
-    wait_for("the old key to be gone", Duration::from_secs(10), || {
+    wait_for("the old key to be gone", DEADLINE, || {
         assert_eq!(stage.send(bearer("/", &forged))?.status, 401);
         let status = stage.send(bearer("/", &old))?.status;
         Ok((status == 401).then_some(()))

@@ -84,10 +84,11 @@ fn an_issuer_serves_rotates_counts_and_fails() -> Result<()> {
     let first = Key::p256().with_id("first");
     let second = Key::fresh().with_id("second");
     let mut issuer = Issuer::start(ISSUER, &[&first])?;
-    let provider = json!({
+    let mut provider = json!({
         "issuer": ISSUER,
         "remote_jwks": {"http_uri": issuer.jwks_uri("issuer"), "cache_duration": "0.001s"},
     });
+    provider["remote_jwks"]["http_uri"]["timeout"] = json!("1s");
     let config = with_provider(&provider)?.add_endpoint("issuer", issuer.address());
     let stage = Stage::start(&config)?;
     let status = |key: &Key| -> Result<u16> {

@@ -9,6 +9,8 @@ use super::{FILTER, native};
 
 const BURST: u64 = 50_000;
 const LIMIT: u64 = 1_000;
+/// An interval of which no part that counts goes by in a test: a token comes back in half a day.
+const A_YEAR: &str = "31536000s";
 
 /// So many tokens, of which as many come back evenly over the interval.
 fn bucket(fill_interval: &str) -> Value {
@@ -47,8 +49,8 @@ fn strict_mode_admits_the_limit_and_what_comes_back() -> Result<()> {
 #[test]
 fn where_nothing_comes_back_it_is_the_limit_exactly() -> Result<()> {
     for limit in [
-        json!({"token_bucket": bucket("86400s")}),
-        json!({"sliding_window": {"requests": LIMIT, "window": "86400s"}}),
+        json!({"token_bucket": bucket(A_YEAR)}),
+        json!({"sliding_window": {"requests": LIMIT, "window": A_YEAR}}),
     ] {
         let config = Config::with_filter(FILTER, limit.clone())?;
         let flood = burst(&config)?;
@@ -60,8 +62,7 @@ fn where_nothing_comes_back_it_is_the_limit_exactly() -> Result<()> {
 #[test]
 fn a_lease_admits_no_more_and_little_less() -> Result<()> {
     let size = 10;
-    let limit =
-        json!({"token_bucket": bucket("86400s"), "lease": {"size": size, "max_age": "60s"}});
+    let limit = json!({"token_bucket": bucket(A_YEAR), "lease": {"size": size, "max_age": "60s"}});
     let config = Config::with_filter(FILTER, limit)?;
     let flood = burst(&config)?;
     assert!(flood.admitted <= LIMIT, "{flood:?}");
@@ -72,7 +73,7 @@ fn a_lease_admits_no_more_and_little_less() -> Result<()> {
 #[test]
 fn envoys_own_filter_admits_as_many() -> Result<()> {
     let config = Config::plain()?.insert_filter(native(
-        &json!({"stat_prefix": "native", "token_bucket": bucket("86400s")}),
+        &json!({"stat_prefix": "native", "token_bucket": bucket(A_YEAR)}),
     ));
     let flood = burst(&config)?;
     assert_eq!(flood.admitted, LIMIT);

@@ -39,6 +39,10 @@ pub struct Config {
     allow_on_headers_stop_iteration: bool,
 }
 
+/// How long a callout of the plugin's has, on a machine that may be busy, and one that is made at a tick.
+const PATIENCE: Duration = Duration::from_secs(20);
+const AT_TICK: Duration = Duration::from_secs(1);
+
 /// When the filter ticks, and where its callouts go.
 #[derive(Debug, Deserr)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
@@ -56,9 +60,9 @@ pub struct Target {
 }
 
 impl Target {
-    async fn ask(&self, metrics: Metrics) {
+    async fn ask(&self, timeout: Duration, metrics: Metrics) {
         let request = HttpRequest::get(self.cluster.as_str(), self.path.as_str());
-        match request.timeout(Duration::from_secs(1)).send().await {
+        match request.timeout(timeout).send().await {
             Ok(_) => metrics.answered.increment(),
             Err(_) => metrics.failed.increment(),
         }
@@ -133,7 +137,7 @@ impl HttpFilter for Callouts {
             host.tick_every(tick.every.get());
         }
         if let Some(target) = config.at_start {
-            spawn(metrics, async move { target.ask(metrics).await });
+            spawn(metrics, async move { target.ask(PATIENCE, metrics).await });
         }
         Ok(Self {
             tick: config.tick.map(|tick| tick.target),
@@ -245,7 +249,7 @@ impl HttpFilter for Callouts {
 
     async fn on_tick(&self) {
         if let Some(target) = &self.tick {
-            target.ask(self.metrics).await;
+            target.ask(AT_TICK, self.metrics).await;
         }
     }
 }
@@ -270,7 +274,7 @@ impl Callouts {
                     path: path.clone(),
                 };
                 let metrics = self.metrics;
-                spawn(metrics, async move { target.ask(metrics).await });
+                spawn(metrics, async move { target.ask(PATIENCE, metrics).await });
                 outcomes.push(b"spawned".to_vec());
             }
             Step::Reply(status) => {

@@ -230,6 +230,8 @@ fn workers_under_load_get_over_a_service_that_comes_and_goes() -> Result<()> {
         Ok((ok + error == REQUESTS && ok > 0 && error > 0).then_some(()))
     })?;
     world.service.says(Answer::over_limit());
-    assert_eq!(world.status(name, "after")?, REFUSED);
-    Ok(())
+    // A tenth of a second may be too short for a busy machine.
+    wait_for("an answer in time", DEADLINE, || {
+        Ok((world.status(name, "after")? == REFUSED).then_some(()))
+    })
 }
