@@ -5,11 +5,12 @@ mod sbom;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anstream::println;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use sha2::{Digest as _, Sha256};
 
 use crate::build::{self, Which};
@@ -25,7 +26,8 @@ const PUSH: &str = "xtask-push";
 pub(crate) struct Args {
     /// Filters to make; all of them when none is named
     filters: Vec<String>,
-    /// Where to put them, instead of target/legation/dist
+    /// Where to put them, a folder each, instead of target/legation/dist; a folder of that name that this
+    /// command did not make is not touched
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     /// Push each image to PLACE/FILTER, such as registry.example.com/legation; plain HTTP on loopback alone,
@@ -44,9 +46,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             .collect::<Result<_>>()?,
     };
     let names: Vec<_> = packages.iter().map(|one| one.name.clone()).collect();
-    build::modules(&workspace, Which::Named(&names))?;
     let out = args.out.clone();
     let out = out.unwrap_or_else(|| workspace.modules().join("dist"));
+    for name in &names {
+        may_be_replaced(&out, name)?;
+    }
+    build::modules(&workspace, Which::Named(&names))?;
     let revision = revision(workspace.root());
     let mut images = Vec::new();
     for package in &packages {
@@ -58,6 +63,30 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Some(place) => push(&workspace, place, &images),
         None => Ok(()),
     }
+}
+
+/// The list of a filter's crates, by which its folder is known again.
+fn list_of(out: &Path, name: &str) -> PathBuf {
+    out.join(name).join(format!("{name}.cdx.json"))
+}
+
+/// A filter's folder is emptied before it is made again: one that holds anything else is not touched, such as the
+/// sources of the filter with `--out filters`.
+fn may_be_replaced(out: &Path, name: &str) -> Result<()> {
+    let folder = out.join(name);
+    let is_empty = match fs::read_dir(&folder) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) if error.kind() == ErrorKind::NotFound => true,
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot read {}", folder.display()));
+        }
+    };
+    ensure!(
+        is_empty || list_of(out, name).is_file(),
+        "{} is there and was not made by this command; name another folder with --out",
+        folder.display()
+    );
+    Ok(())
 }
 
 /// An image as a folder, and what it is called in a registry.
@@ -78,11 +107,14 @@ fn make(
     let folder = out.join(name);
     // What is there from before may not be of this one.
     match fs::remove_dir_all(&folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
         _ => fs::create_dir_all(&folder)?,
     }
     let built = workspace.modules().join(format!("{name}.wasm"));
     let wasm = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
+    // First: by it the folder is known again, also when this is interrupted.
+    let list = sbom::of(workspace, name, &about.version.to_string(), &sha256(&wasm))?;
+    fs::write(list_of(out, name), list)?;
     fs::write(folder.join(format!("{name}.wasm")), &wasm)?;
     fs::copy(workspace.root().join("LICENSE"), folder.join("LICENSE"))?;
     let schema = format!("{name}.schema.json");
@@ -90,8 +122,6 @@ fn make(
     if made.is_file() {
         fs::copy(made, folder.join(schema))?;
     }
-    let list = sbom::of(workspace, name, &about.version.to_string(), &sha256(&wasm))?;
-    fs::write(folder.join(format!("{name}.cdx.json")), list)?;
 
     let mut annotations = BTreeMap::from([
         ("org.opencontainers.image.title", name.to_owned()),
@@ -134,10 +164,20 @@ fn make(
     ])
 }
 
-/// `SHA256SUMS` of all that is there, as `sha256sum --check` reads it.
+/// `SHA256SUMS` of all filters that are there, as `sha256sum --check` reads it.
 fn sums(out: &Path) -> Result<()> {
     let mut files = Vec::new();
-    let mut folders = vec![out.to_owned()];
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(out)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name
+            .to_str()
+            .is_some_and(|name| list_of(out, name).is_file())
+        {
+            folders.push(entry.path());
+        }
+    }
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
@@ -151,9 +191,7 @@ fn sums(out: &Path) -> Result<()> {
     let mut lines = Vec::new();
     for file in files {
         let name = file.strip_prefix(out)?.to_string_lossy().replace('\\', "/");
-        if name != "SHA256SUMS" {
-            lines.push(format!("{}  {name}\n", sha256(&fs::read(&file)?)));
-        }
+        lines.push(format!("{}  {name}\n", sha256(&fs::read(&file)?)));
     }
     lines.sort_by(|a, b| a.get(64..).cmp(&b.get(64..)));
     fs::write(out.join("SHA256SUMS"), lines.concat()).context("cannot write SHA256SUMS")
@@ -191,4 +229,52 @@ fn push(workspace: &Workspace, place: &str, images: &[Image]) -> Result<()> {
         command.arg(&image.folder).arg(&image.name).arg(&image.tag);
     }
     cargo::run(&mut command).context("the images are not pushed; the lines above say why")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_this_command_made_is_replaced() -> Result<()> {
+        let out = tempfile::tempdir()?;
+        let out = out.path();
+        may_be_replaced(out, "csp")?;
+        fs::create_dir(out.join("csp"))?;
+        may_be_replaced(out, "csp")?;
+        fs::write(out.join("csp/Cargo.toml"), "")?;
+
+        let refused = may_be_replaced(out, "csp").expect_err("it is somebody's");
+
+        let refused = refused.to_string();
+        assert!(
+            refused.contains("was not made by this command"),
+            "{refused}"
+        );
+        fs::write(list_of(out, "csp"), "{}")?;
+        may_be_replaced(out, "csp")?;
+        fs::write(out.join("csp-header"), "a file")?;
+        assert!(may_be_replaced(out, "csp-header").is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn the_sums_are_of_filters_alone() -> Result<()> {
+        let out = tempfile::tempdir()?;
+        let out = out.path();
+        for folder in ["csp/oci", "sources"] {
+            fs::create_dir_all(out.join(folder))?;
+        }
+        for file in ["csp/oci/index.json", "sources/lib.rs", "notes.txt"] {
+            fs::write(out.join(file), "something")?;
+        }
+        fs::write(list_of(out, "csp"), "{}")?;
+
+        sums(out)?;
+
+        let sums = fs::read_to_string(out.join("SHA256SUMS"))?;
+        let files: Vec<_> = sums.lines().filter_map(|line| line.get(66..)).collect();
+        assert_eq!(files, ["csp/csp.cdx.json", "csp/oci/index.json"]);
+        Ok(())
+    }
 }
