@@ -115,7 +115,7 @@ fn build(source: &Path, redis: bool, target: &Path) -> Result<()> {
     if !output.status.success() {
         bail!(
             "the rate limit service of the tests (limitador) could not be built. \
-             That is done once, and needs crates.io:\n{}",
+             That is done once, and fetches its crates:\n{}",
             String::from_utf8_lossy(&output.stderr).trim()
         );
     }
