@@ -207,7 +207,8 @@ fn sha256(bytes: &[u8]) -> String {
     text
 }
 
-/// The commit that the files are of; none where they differ from it, or are of none.
+/// The commit that the files are of; none where they differ from it or git does not know them, as those of an
+/// archive. Files beside them change nothing: what is compiled is named by `Cargo.lock` or by another file.
 fn revision(root: &Path) -> Option<String> {
     let git = |args: &[&str]| {
         let mut command = Command::new("git");
@@ -216,8 +217,10 @@ fn revision(root: &Path) -> Option<String> {
         let text = String::from_utf8(output.stdout).ok()?;
         output.status.success().then(|| text.trim().to_owned())
     };
+    // An archive may be unpacked within a repository of something else.
+    git(&["ls-files", "--error-unmatch", "Cargo.toml"])?;
     let commit = git(&["rev-parse", "HEAD"])?;
-    git(&["status", "--porcelain"])?
+    git(&["status", "--porcelain", "--untracked-files=no", "--", "."])?
         .is_empty()
         .then_some(commit)
 }
@@ -255,6 +258,36 @@ mod tests {
         may_be_replaced(out, "csp")?;
         fs::write(out.join("csp-header"), "a file")?;
         assert!(may_be_replaced(out, "csp-header").is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn the_revision_is_of_what_git_knows() -> Result<()> {
+        let repository = tempfile::tempdir()?;
+        let root = repository.path();
+        let git = |args: &[&str]| {
+            let mut command = Command::new("git");
+            command.args(["-c", "user.name=A", "-c", "user.email=a@example.com"]);
+            command.args(["-c", "commit.gpgsign=false"]).args(args);
+            cargo::output(command.current_dir(root))
+        };
+        git(&["init", "--quiet"])?;
+        fs::write(root.join("Cargo.toml"), "one")?;
+        git(&["add", "Cargo.toml"])?;
+        git(&["commit", "--quiet", "--message", "one"])?;
+        let commit = git(&["rev-parse", "HEAD"])?;
+        assert_eq!(revision(root).as_deref(), Some(commit.trim()));
+
+        fs::write(root.join("notes.txt"), "nobody's")?;
+        assert_eq!(revision(root).as_deref(), Some(commit.trim()));
+
+        let archive = root.join("archive");
+        fs::create_dir(&archive)?;
+        fs::write(archive.join("Cargo.toml"), "another")?;
+        assert_eq!(revision(&archive), None, "it is of no commit");
+
+        fs::write(root.join("Cargo.toml"), "two")?;
+        assert_eq!(revision(root), None, "it has changed");
         Ok(())
     }
 
