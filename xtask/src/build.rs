@@ -1,5 +1,7 @@
 //! `cargo xtask build`: the filters as Envoy loads them.
 
+mod flags;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -97,9 +99,9 @@ fn compile(workspace: &Workspace, package: &ModulePackage) -> Result<PathBuf> {
     command
         .args(["build", "--release", "--target", target::WASI])
         .args(["--package", &package.name])
-        .args(["--config", &without_paths(workspace)])
         .args(["--message-format", "json-render-diagnostics"])
         .stdout(Stdio::piped());
+    flags::without_paths(&mut command, workspace);
     let mut child = command.spawn().context("cannot run cargo")?;
     let stdout = child.stdout.take().context("cargo has no output")?;
     let mut module = None;
@@ -125,25 +127,6 @@ fn compile(workspace: &Workspace, package: &ModulePackage) -> Result<PathBuf> {
         )
     })?;
     Ok(module.into_std_path_buf())
-}
-
-/// Has the compiler write none of this machine's folders into modules, in which panics say where they
-/// were: wherever it is built, a module is the same to the byte.
-fn without_paths(workspace: &Workspace) -> String {
-    let sources = workspace.registry_sources().into_iter();
-    let folders = sources.map(|folder| (folder, "crates"));
-    let folders = folders.chain([(workspace.root().to_owned(), "legation")]);
-    let flags = folders.map(|(folder, name)| {
-        let flag = format!("--remap-path-prefix={}={name}", folder.display());
-        toml_text(&flag)
-    });
-    let flags: Vec<_> = flags.collect();
-    format!("target.{}.rustflags=[{}]", target::WASI, flags.join(","))
-}
-
-fn toml_text(text: &str) -> String {
-    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
-    format!("\"{escaped}\"")
 }
 
 /// Prunes what the linker made, unless the result is there already.

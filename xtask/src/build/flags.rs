@@ -1,0 +1,77 @@
+//! What the compiler is told beside what the profile says.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::target;
+use crate::workspace::Workspace;
+
+/// Has the compiler write none of this machine's folders into modules, in which panics say where they
+/// were: in whatever folder it is built, a module is the same to the byte.
+pub(super) fn without_paths(command: &mut Command, workspace: &Workspace) {
+    let mut folders = vec![
+        (workspace.root().to_owned(), "legation"),
+        (workspace.target().to_owned(), "target"),
+    ];
+    let sources = workspace.registry_sources().into_iter();
+    folders.extend(sources.map(|folder| (folder, "crates")));
+    command.args(["--config", &configuration(&remaps(folders))]);
+}
+
+/// Of folders that lie in each other, rustc takes the last that fits, which has to be the innermost: the sources of
+/// crates may be in the workspace, and the target folder often is.
+fn remaps(mut folders: Vec<(PathBuf, &str)>) -> Vec<String> {
+    folders.sort_by_key(|(folder, _)| folder.components().count());
+    let flag =
+        |(folder, name): (PathBuf, _)| format!("--remap-path-prefix={}={name}", folder.display());
+    folders.into_iter().map(flag).collect()
+}
+
+fn configuration(flags: &[String]) -> String {
+    let flags: Vec<_> = flags.iter().map(|flag| toml_text(flag)).collect();
+    format!("target.{}.rustflags=[{}]", target::WASI, flags.join(","))
+}
+
+fn toml_text(text: &str) -> String {
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{escaped}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_innermost_folder_comes_last() {
+        let folders = vec![
+            (
+                "/home/me/project/.cargo/registry/src/index".into(),
+                "crates",
+            ),
+            ("/home/me/project/target".into(), "target"),
+            ("/home/me/project".into(), "legation"),
+        ];
+
+        let flags = remaps(folders);
+
+        assert_eq!(
+            flags,
+            [
+                "--remap-path-prefix=/home/me/project=legation",
+                "--remap-path-prefix=/home/me/project/target=target",
+                "--remap-path-prefix=/home/me/project/.cargo/registry/src/index=crates",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_path_is_written_as_toml_has_it() {
+        let flags = [r#"--remap-path-prefix=C:\a "b"=crates"#.to_owned()];
+        let written = configuration(&flags);
+
+        assert_eq!(
+            written,
+            r#"target.wasm32-wasip1.rustflags=["--remap-path-prefix=C:\\a \"b\"=crates"]"#
+        );
+    }
+}
