@@ -1,5 +1,6 @@
 //! What the compiler is told beside what the profile says.
 
+use std::env;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -15,7 +16,7 @@ pub(super) fn without_paths(command: &mut Command, workspace: &Workspace) {
     ];
     let sources = workspace.registry_sources().into_iter();
     folders.extend(sources.map(|folder| (folder, "crates")));
-    command.args(["--config", &configuration(&remaps(folders))]);
+    add(command, &remaps(folders));
 }
 
 /// Of folders that lie in each other, rustc takes the last that fits, which has to be the innermost: the sources of
@@ -25,6 +26,35 @@ fn remaps(mut folders: Vec<(PathBuf, &str)>) -> Vec<String> {
     let flag =
         |(folder, name): (PathBuf, _)| format!("--remap-path-prefix={}={name}", folder.display());
     folders.into_iter().map(flag).collect()
+}
+
+/// Adds flags to those of the user. Cargo takes them from the first place that has any, so that what stands in its
+/// configuration is not looked at when the environment has some.
+fn add(command: &mut Command, flags: &[String]) {
+    match of_environment(|name| env::var(name).ok()) {
+        Some(theirs) => {
+            let all = [&theirs, flags].concat();
+            command.env(ENCODED, all.join(SEPARATOR));
+        }
+        None => {
+            command.args(["--config", &configuration(flags)]);
+        }
+    }
+}
+
+const ENCODED: &str = "CARGO_ENCODED_RUSTFLAGS";
+const SEPARATOR: &str = "\x1f";
+
+/// The flags that cargo would take from the environment. There are such, though none, where a variable is empty.
+fn of_environment(get: impl Fn(&str) -> Option<String>) -> Option<Vec<String>> {
+    let flags = |text: String, separator| {
+        let pieces = text.split(separator).filter(|flag| !flag.is_empty());
+        pieces.map(str::to_owned).collect()
+    };
+    match get(ENCODED) {
+        Some(encoded) => Some(flags(encoded, SEPARATOR)),
+        None => get("RUSTFLAGS").map(|plain| flags(plain, " ")),
+    }
 }
 
 fn configuration(flags: &[String]) -> String {
@@ -62,6 +92,26 @@ mod tests {
                 "--remap-path-prefix=/home/me/project/.cargo/registry/src/index=crates",
             ]
         );
+    }
+
+    #[test]
+    fn flags_of_the_environment_are_those_that_cargo_takes() {
+        let of = |variables: &[(&str, &str)]| {
+            of_environment(|name| {
+                let mut all = variables.iter();
+                all.find(|(of, _)| *of == name)
+                    .map(|(_, value)| (*value).to_owned())
+            })
+        };
+        let some = |flags: &[&str]| Some(flags.iter().map(|&flag| flag.to_owned()).collect());
+
+        assert_eq!(of(&[]), None);
+        let plain = ("RUSTFLAGS", " -C debuginfo=0  -Dwarnings");
+        assert_eq!(of(&[plain]), some(&["-C", "debuginfo=0", "-Dwarnings"]));
+        let encoded = (ENCODED, "--cfg\x1fname=\"a b\"");
+        assert_eq!(of(&[plain, encoded]), some(&["--cfg", "name=\"a b\""]));
+        assert_eq!(of(&[plain, (ENCODED, "")]), some(&[]));
+        assert_eq!(of(&[("RUSTFLAGS", "")]), some(&[]));
     }
 
     #[test]
