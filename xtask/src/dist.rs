@@ -1,4 +1,4 @@
-//! `cargo xtask dist`: the filters as they are given to others, the same to the byte wherever they are made.
+//! `cargo xtask dist`: the filters as they are given to others, the same to the byte in whatever folder they are made.
 
 mod image;
 mod sbom;

@@ -1,5 +1,5 @@
-//! `cargo xtask dist`, as a user calls it: the same bytes each time, and an image that a registry takes and
-//! Envoy runs.
+//! `cargo xtask dist`, as a user calls it: the same bytes each time, of a module that is built once, and an image
+//! that a registry takes and Envoy runs. `dist_folders.rs` builds a module at two places.
 //!
 //! Where the machine has no registry the test with one is skipped, which is told.
 

@@ -24,6 +24,8 @@ pub(super) fn of(workspace: &Workspace, name: &str, version: &str, sha256: &str)
     let own = own.context("cargo tree does not know the filter itself")?;
     let others = crates.iter().filter(|one| one.name != name);
     let components: Vec<Value> = others.map(Crate::component).collect();
+    // Another compiler makes another module of the same crates.
+    let rustc = cargo::output(cargo::rustc().arg("--version"))?;
     let list = json!({
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -35,6 +37,7 @@ pub(super) fn of(workspace: &Workspace, name: &str, version: &str, sha256: &str)
             "version": version,
             "hashes": [{"alg": "SHA-256", "content": sha256}],
             "licenses": licenses(own.license),
+            "properties": [{"name": "legation:rustc", "value": rustc.trim()}],
         }},
         "components": components,
     });
