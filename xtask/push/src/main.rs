@@ -1,12 +1,13 @@
 //! Pushes images that are folders in the OCI image layout: `xtask-push PLACE (FOLDER NAME TAG)…`.
 
+mod credentials;
+
 use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use docker_credential::{CredentialRetrievalError, DockerCredential};
 use oci_client::client::{ClientConfig, ClientProtocol};
 use oci_client::errors::OciDistributionError;
 use oci_client::secrets::RegistryAuth;
@@ -62,7 +63,7 @@ async fn push(folder: &Path, reference: &Reference) -> Result<String> {
         protocol,
         ..ClientConfig::default()
     });
-    let auth = credentials(registry)?;
+    let auth = credentials::of(registry)?;
     let told = |error| explain(error, registry, &auth);
     client
         .auth(reference, &auth, RegistryOperation::Push)
@@ -99,29 +100,6 @@ fn is_loopback(registry: &str) -> bool {
     let host = registry.rsplit_once(':').map_or(registry, |(host, _)| host);
     let address = host.trim_start_matches('[').trim_end_matches(']').parse();
     host == "localhost" || address.is_ok_and(|address: IpAddr| address.is_loopback())
-}
-
-/// As `docker login` left them: in `config.json` of `DOCKER_CONFIG` or `~/.docker`, or with a helper.
-fn credentials(registry: &str) -> Result<RegistryAuth> {
-    match docker_credential::get_credential(registry) {
-        Ok(DockerCredential::UsernamePassword(name, password)) => {
-            Ok(RegistryAuth::Basic(name, password))
-        }
-        Ok(DockerCredential::IdentityToken(_)) => bail!(
-            "the credentials for {registry} are an identity token, which this does not know how to use; \
-             log in with a name and a password or an access token"
-        ),
-        Err(
-            CredentialRetrievalError::ConfigNotFound
-            | CredentialRetrievalError::ConfigReadError
-            | CredentialRetrievalError::NoCredentialConfigured,
-        ) => Ok(RegistryAuth::Anonymous),
-        // What a helper writes may be a secret.
-        Err(CredentialRetrievalError::HelperFailure { helper, .. }) => {
-            bail!("the credential helper `{helper}` has nothing for {registry}")
-        }
-        Err(error) => Err(error).context("cannot read Docker's credentials"),
-    }
 }
 
 fn explain(error: OciDistributionError, registry: &str, auth: &RegistryAuth) -> anyhow::Error {
