@@ -1,5 +1,5 @@
-//! All filters but csp, which is large, in one module, run in the order that the configuration
-//! gives.
+//! All filters but `csp`, `oauth2` and `body-guard` in one module, run in the order that the
+//! configuration gives.
 //!
 //! Envoy pays for one Wasm filter instead of several: the request's headers are
 //! fetched once, and each callback is entered once. See [`legation::suite`] for how
