@@ -5,6 +5,8 @@
 
 mod body;
 mod check;
+mod elsewhere;
+mod ext_authz;
 mod values;
 
 use deserr::Deserr;
@@ -12,6 +14,7 @@ use legation::config::{ConfigErrors, Given, Mode, NonEmpty, Schema, StatPrefix, 
 use legation::matcher::Matcher;
 
 pub use body::{Action, Body, Field, Json, PresetName, Redact, Type};
+pub use ext_authz::{ExtAuthz, GrpcService, HeaderToAdd, HttpService, Patterns, WithRequestBody};
 pub use values::{ContentType, JsonPath, Pattern, Real, Scalar};
 
 /// The whole configuration.

@@ -35,6 +35,46 @@ pub(crate) struct Counts {
     /// Messages that were refused, and those that would have been.
     refused: Family<Counter, 2>,
     reported: Family<Counter, 2>,
+    /// What the outside check said.
+    pub(crate) ext_authz: ExtAuthzCounts,
+}
+
+/// What the outside check said, in the names of Envoy's own `ext_authz`.
+pub(crate) struct ExtAuthzCounts {
+    pub(crate) ok: Tally,
+    pub(crate) denied: Tally,
+    /// Requests that it had no answer to.
+    pub(crate) error: Tally,
+    /// Answers that could not be taken, or asked for what may not be done.
+    pub(crate) invalid: Tally,
+    /// Requests that went on without an answer.
+    pub(crate) failure_mode_allowed: Tally,
+}
+
+impl ExtAuthzCounts {
+    fn new(host: &mut Configure) -> Self {
+        let tally = |host: &mut Configure, name: &str| {
+            Tally::new(host.counter(&format!("ext_authz.{name}")))
+        };
+        Self {
+            ok: tally(host, "ok"),
+            denied: tally(host, "denied"),
+            error: tally(host, "error"),
+            invalid: tally(host, "invalid"),
+            failure_mode_allowed: tally(host, "failure_mode_allowed"),
+        }
+    }
+
+    fn flush(&self) {
+        let all = [
+            &self.ok,
+            &self.denied,
+            &self.error,
+            &self.invalid,
+            &self.failure_mode_allowed,
+        ];
+        all.into_iter().for_each(Tally::flush);
+    }
 }
 
 impl Counts {
@@ -54,6 +94,7 @@ impl Counts {
             redacted: both(host, "redacted"),
             refused: family(host, "refused"),
             reported: family(host, "reported"),
+            ext_authz: ExtAuthzCounts::new(host),
         }
     }
 
@@ -89,5 +130,6 @@ impl Counts {
         for tally in self.passed.iter().chain(&self.redacted) {
             tally.flush();
         }
+        self.ext_authz.flush();
     }
 }

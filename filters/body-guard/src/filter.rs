@@ -1,5 +1,6 @@
 //! When things happen.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use legation::attributes::RESPONSE_CODE_DETAILS;
@@ -17,6 +18,7 @@ use legation::{
 
 use crate::config::Config;
 use crate::counts::{Counts, Direction};
+use crate::ext_authz::{Answer, Change, ExtAuthz, Failed, Shown};
 use crate::guard::{Guard, Once, Reader, Said};
 use crate::refusal::{Reason, Refusal};
 use crate::rules::{self, Found, Rule};
@@ -47,6 +49,8 @@ pub struct Stream {
     /// A body that is measured or read while it flows.
     request: Option<Reader>,
     response: Option<Reader>,
+    /// What the outside check has responses get.
+    response_headers: Vec<Change>,
 }
 
 #[legation::filter]
@@ -65,7 +69,7 @@ impl HttpFilter for BodyGuard {
         }
         Ok(Self {
             counts: Counts::new(host),
-            rules: Rule::all(&config),
+            rules: Rule::all(&config, host),
         })
     }
 
@@ -88,38 +92,24 @@ impl HttpFilter for BodyGuard {
         else {
             return Ok(Flow::Continue);
         };
-        let Some(mut reader) = stream.request.take() else {
-            return Ok(Flow::Continue);
+        let read = match stream.request.take() {
+            Some(reader) => self.read(stream, rule, guard, reader, request).await?,
+            // There is none.
+            None => ControlFlow::Continue(Read::default()),
         };
-        let max_bytes = guard.max_bytes.unwrap_or(u64::MAX);
-        let most = usize::try_from(max_bytes).unwrap_or(usize::MAX);
-        let body = match request.buffer_body(most).await {
-            Ok(body) => body,
-            Err(Error::BodyTooLarge { .. }) => {
-                let refusal = Refusal::too_large(max_bytes);
-                return Ok(self.refuse_request(stream, rule, &refusal));
-            }
-            Err(error) => return Err(error),
+        let read = match read {
+            ControlFlow::Continue(read) => read,
+            ControlFlow::Break(flow) => return Ok(flow),
         };
-        if body.is_empty() {
-            return Ok(self.without_body(stream, rule, guard));
+        if let Some(service) = &rule.ext_authz
+            && let Some(flow) = self.ask(stream, rule, service, &read, request).await?
+        {
+            return Ok(flow);
         }
-        let mut out = Vec::with_capacity(body.len());
-        let read = reader.push(&body, &mut out);
-        let redacted = match read.and_then(|()| reader.finish(&mut out)) {
-            Ok(redacted) => redacted,
-            Err(refusal) => return Ok(self.refuse_request(stream, rule, &refusal)),
-        };
-        self.counts.passed(Direction::Request, redacted);
-        if rule.is_enforced && out != body {
-            let headers = request.headers();
-            if reader.is_decoded {
-                headers.remove(&CONTENT_ENCODING)?;
-            }
-            remove_digests(headers)?;
-            request.replace_body(&out)?;
+        if !read.body.is_empty() {
+            self.counts.passed(Direction::Request, read.redacted);
         }
-        Ok(after_request(rule))
+        Ok(stream.after_request(rule))
     }
 
     fn on_request_body(&self, stream: &mut Stream, request: &mut RequestBody) -> Result<Flow> {
@@ -134,7 +124,8 @@ impl HttpFilter for BodyGuard {
             let is_empty = reader.is_empty();
             stream.request = None;
             if is_empty && let Some(guard) = &rule.request {
-                return Ok(self.without_body(stream, rule, guard));
+                let refused = self.without_body(stream, rule, guard);
+                return Ok(refused.unwrap_or(stream.after_request(rule)));
             }
             self.counts.passed(Direction::Request, 0);
         }
@@ -146,6 +137,9 @@ impl HttpFilter for BodyGuard {
         stream: &mut Stream,
         response: &mut ResponseHeaders,
     ) -> Result<Flow> {
+        for change in stream.response_headers.drain(..) {
+            change.make(response.headers())?;
+        }
         let Some((rule, guard)) = self
             .rule(stream)
             .and_then(|rule| Some((rule, rule.response.as_ref()?)))
@@ -260,6 +254,28 @@ impl HttpFilter for BodyGuard {
     }
 }
 
+/// A request's body, when all of it is here.
+#[derive(Default)]
+struct Read {
+    /// As it was read, with nothing in it that does not pass.
+    body: Vec<u8>,
+    /// How many values and places were redacted.
+    redacted: u64,
+    /// Whether it came compressed.
+    is_decoded: bool,
+}
+
+impl Stream {
+    /// Where a request goes that may go on.
+    fn after_request(&self, rule: &Rule) -> Flow {
+        if rule.response.is_some() || !self.response_headers.is_empty() {
+            Flow::Continue
+        } else {
+            Flow::Finish
+        }
+    }
+}
+
 impl BodyGuard {
     fn rule(&self, stream: &Stream) -> Option<&Rule> {
         self.rules.get(stream.rule?)
@@ -305,23 +321,135 @@ impl BodyGuard {
             return Ok(Some(Flow::Continue));
         };
         if request.is_end_of_stream() {
-            return Ok(Some(self.without_body(stream, rule, guard)));
+            let refused = self.without_body(stream, rule, guard);
+            let is_asked = refused.is_none() && rule.ext_authz.is_some();
+            return Ok((!is_asked).then(|| refused.unwrap_or(stream.after_request(rule))));
         }
         let reader = match guard.look(&said(request.headers(), true)?) {
             Ok(reader) => reader,
             Err(refusal) => return Ok(Some(self.refuse_request(stream, rule, &refusal))),
         };
-        let is_held = !reader.measures_only();
+        // Of what is asked about nothing goes on, whatever its type is.
+        let is_held = !reader.measures_only() || rule.ext_authz.is_some();
         stream.request = Some(reader);
         Ok((!is_held).then_some(Flow::Continue))
     }
 
-    fn without_body(&self, stream: &mut Stream, rule: &Rule, guard: &Guard) -> Flow {
-        if guard.required {
+    /// What becomes of a request that has no body, where there must be one.
+    fn without_body(&self, stream: &mut Stream, rule: &Rule, guard: &Guard) -> Option<Flow> {
+        guard.required.then(|| {
             let refusal = Refusal::new(Reason::Missing, "the request has no body");
-            return self.refuse_request(stream, rule, &refusal);
+            self.refuse_request(stream, rule, &refusal)
+        })
+    }
+
+    /// Reads the body of a request when all of it is here.
+    async fn read(
+        &self,
+        stream: &mut Stream,
+        rule: &Rule,
+        guard: &Guard,
+        mut reader: Reader,
+        request: &mut RequestHeaders,
+    ) -> Result<ControlFlow<Flow, Read>> {
+        let max_bytes = guard.max_bytes.unwrap_or(u64::MAX);
+        let most = usize::try_from(max_bytes).unwrap_or(usize::MAX);
+        let body = match request.buffer_body(most).await {
+            Ok(body) => body,
+            Err(Error::BodyTooLarge { .. }) => {
+                let refusal = Refusal::too_large(max_bytes);
+                return Ok(ControlFlow::Break(
+                    self.refuse_request(stream, rule, &refusal),
+                ));
+            }
+            Err(error) => return Err(error),
+        };
+        if body.is_empty() {
+            return Ok(match self.without_body(stream, rule, guard) {
+                Some(flow) => ControlFlow::Break(flow),
+                None => ControlFlow::Continue(Read::default()),
+            });
         }
-        after_request(rule)
+        let mut out = Vec::with_capacity(body.len());
+        let read = reader.push(&body, &mut out);
+        let redacted = match read.and_then(|()| reader.finish(&mut out)) {
+            Ok(redacted) => redacted,
+            Err(refusal) => {
+                return Ok(ControlFlow::Break(
+                    self.refuse_request(stream, rule, &refusal),
+                ));
+            }
+        };
+        if rule.is_enforced && out != body {
+            let headers = request.headers();
+            if reader.is_decoded {
+                headers.remove(&CONTENT_ENCODING)?;
+            }
+            remove_digests(headers)?;
+            request.replace_body(&out)?;
+        }
+        Ok(ControlFlow::Continue(Read {
+            body: out,
+            redacted,
+            is_decoded: reader.is_decoded,
+        }))
+    }
+
+    /// Asks who else judges a request. `None`: it goes on.
+    ///
+    /// In report mode too it is shown what our own rules have left of the body: what must not
+    /// leave here does not go to whoever judges it either.
+    async fn ask(
+        &self,
+        stream: &mut Stream,
+        rule: &Rule,
+        service: &ExtAuthz,
+        read: &Read,
+        request: &mut RequestHeaders,
+    ) -> Result<Option<Flow>> {
+        let most = service.max_request_bytes;
+        let bytes = match read.body.get(..most) {
+            None => &*read.body,
+            Some(part) if service.allow_partial_message || part.len() == read.body.len() => part,
+            Some(_) => {
+                let most = u64::try_from(most).unwrap_or(u64::MAX);
+                let refusal = Refusal::too_large(most);
+                return Ok(Some(self.refuse_request(stream, rule, &refusal)));
+            }
+        };
+        let shown = Shown {
+            bytes,
+            whole: read.body.len(),
+            is_decoded: read.is_decoded,
+        };
+        let counts = &self.counts.ext_authz;
+        match service.ask(request, &shown, counts).await? {
+            Ok(Answer::Ok(allowed)) => {
+                if rule.is_enforced {
+                    allowed.change(request.headers())?;
+                    stream.response_headers = allowed.response;
+                }
+                Ok(None)
+            }
+            Ok(Answer::Denied(denied)) => {
+                let detail = "the outside check denies it";
+                let refusal = Refusal::new(Reason::ExtAuthzDenied, detail);
+                let flow = self.refuse_request(stream, rule, &refusal);
+                Ok(Some(if rule.is_enforced {
+                    denied.reply(stream.is_grpc).into()
+                } else {
+                    flow
+                }))
+            }
+            Err(Failed::NoAnswer) if service.failure_mode_allow => {
+                counts.failure_mode_allowed.add(1);
+                Ok(None)
+            }
+            Err(Failed::NoAnswer | Failed::Invalid) => {
+                let refusal = Refusal::unchecked(service.status_on_error);
+                Ok(Some(self.refuse_request(stream, rule, &refusal)))
+            }
+        }
     }
 
     /// What becomes of a request that breaks a rule.
@@ -332,7 +460,7 @@ impl BodyGuard {
             stream.rule = None;
             return refusal.reply(stream.is_grpc).into();
         }
-        after_request(rule)
+        stream.after_request(rule)
     }
 
     /// What becomes of a response that breaks a rule when its headers are gone: it ends as one that was
@@ -358,14 +486,6 @@ impl BodyGuard {
         } else {
             log::info!(rule, direction, reason, detail; "would be refused for its body");
         }
-    }
-}
-
-/// Where a request goes that may go on.
-fn after_request(rule: &Rule) -> Flow {
-    match rule.response {
-        Some(_) => Flow::Continue,
-        None => Flow::Finish,
     }
 }
 

@@ -127,9 +127,17 @@ impl Guard {
             .max_bytes
             .0
             .and_then(|max| u64::try_from(max.get()).ok());
+        let holds = is_request && (reads || body.ext_authz.0.is_some());
+        let max_bytes = max_bytes.or(holds.then_some(MOST_HELD));
+        // What is not read is shown as it comes: what is too large for that need not come.
+        let most_shown = body.ext_authz.0.as_ref();
+        let most_shown = most_shown
+            .map(|check| check.with_request_body)
+            .filter(|shown| !reads && !shown.allow_partial_message)
+            .and_then(|shown| u64::try_from(shown.max_request_bytes()).ok());
         Self {
             required: body.required,
-            max_bytes: max_bytes.or((is_request && reads).then_some(MOST_HELD)),
+            max_bytes: max_bytes.map(|max| max.min(most_shown.unwrap_or(u64::MAX))),
             content_types: given.or_else(|| reads.then(read)),
             changes: plan.changes(),
             plan,

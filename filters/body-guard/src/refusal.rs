@@ -11,6 +11,8 @@ use crate::json::{Broken, Fault};
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Refusal {
     pub(crate) reason: Reason,
+    /// The answer's status, if it is not the reason's own.
+    status: Option<StatusCode>,
     /// A sentence.
     detail: String,
     /// The fields whose rules are broken: their paths as they are configured, and how.
@@ -33,6 +35,8 @@ pub(crate) enum Reason {
     Partial,
     Upgrade,
     AmbiguousPath,
+    ExtAuthzDenied,
+    ExtAuthzError,
 }
 
 impl Reason {
@@ -51,6 +55,8 @@ impl Reason {
             Self::Partial => "partial_content",
             Self::Upgrade => "upgrade",
             Self::AmbiguousPath => "ambiguous_path",
+            Self::ExtAuthzDenied => "ext_authz_denied",
+            Self::ExtAuthzError => "ext_authz_error",
         }
     }
 
@@ -59,17 +65,21 @@ impl Reason {
         match self {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ContentType | Self::Coding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Denied | Self::Upgrade => StatusCode::FORBIDDEN,
+            Self::Denied | Self::Upgrade | Self::ExtAuthzDenied | Self::ExtAuthzError => {
+                StatusCode::FORBIDDEN
+            }
             _ => StatusCode::BAD_REQUEST,
         }
     }
 
-    fn grpc_status(self) -> GrpcStatus {
-        match self {
+    /// The status that a gRPC client gets, if it is not the one of the HTTP status.
+    fn grpc_status(self) -> Option<GrpcStatus> {
+        Some(match self {
             Self::TooLarge => GrpcStatus::ResourceExhausted,
-            Self::Denied | Self::Upgrade => GrpcStatus::PermissionDenied,
+            Self::Denied | Self::Upgrade | Self::ExtAuthzDenied => GrpcStatus::PermissionDenied,
+            Self::ExtAuthzError => return None,
             _ => GrpcStatus::InvalidArgument,
-        }
+        })
     }
 
     fn details(self) -> &'static str {
@@ -87,6 +97,8 @@ impl Reason {
             Self::Partial => "body_guard_partial_content",
             Self::Upgrade => "body_guard_upgrade",
             Self::AmbiguousPath => "body_guard_ambiguous_path",
+            Self::ExtAuthzDenied => "body_guard_ext_authz_denied",
+            Self::ExtAuthzError => "body_guard_ext_authz_error",
         }
     }
 }
@@ -95,8 +107,17 @@ impl Refusal {
     pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Self {
         Self {
             reason,
+            status: None,
             detail: detail.into(),
             fields: Vec::new(),
+        }
+    }
+
+    /// As the outside check is of no help: with this status.
+    pub(crate) fn unchecked(status: u16) -> Self {
+        Self {
+            status: StatusCode::from_u16(status).ok(),
+            ..Self::new(Reason::ExtAuthzError, "the request could not be checked")
         }
     }
 
@@ -127,6 +148,7 @@ impl Refusal {
         };
         Self {
             reason,
+            status: None,
             detail: fault.to_string(),
             fields: fields
                 .iter()
@@ -147,10 +169,12 @@ impl Refusal {
 
     /// The answer to the request, as RFC 9457 has it; to a gRPC client, a sentence.
     pub(crate) fn reply(&self, is_grpc: bool) -> LocalReply {
-        let status = self.reason.status();
-        let reply = LocalReply::new(status.as_u16())
-            .details(self.reason.details())
-            .grpc_status(self.reason.grpc_status());
+        let status = self.status.unwrap_or(self.reason.status());
+        let reply = LocalReply::new(status.as_u16()).details(self.reason.details());
+        let reply = match self.reason.grpc_status() {
+            Some(grpc_status) => reply.grpc_status(grpc_status),
+            None => reply,
+        };
         if is_grpc {
             return reply.body(self.sentence());
         }

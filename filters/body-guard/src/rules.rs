@@ -1,9 +1,11 @@
 //! Which rule a message falls under.
 
+use legation::Configure;
 use legation::config::Mode;
 use legation::matcher::{Matcher, Request, RequestView};
 
 use crate::config::Config;
+use crate::ext_authz::ExtAuthz;
 use crate::guard::Guard;
 
 /// A rule at work.
@@ -15,6 +17,8 @@ pub(crate) struct Rule {
     pub(crate) is_enforced: bool,
     pub(crate) request: Option<Guard>,
     pub(crate) response: Option<Guard>,
+    /// Who else judges requests.
+    pub(crate) ext_authz: Option<ExtAuthz>,
 }
 
 /// The rule that a request falls under.
@@ -29,7 +33,7 @@ pub(crate) enum Found {
 }
 
 impl Rule {
-    pub(crate) fn all(config: &Config) -> Box<[Self]> {
+    pub(crate) fn all(config: &Config, host: &mut Configure) -> Box<[Self]> {
         let rules = config.rules.iter().enumerate();
         rules
             .map(|(index, rule)| Self {
@@ -41,6 +45,9 @@ impl Rule {
                 is_enforced: rule.mode.0.unwrap_or(config.mode) == Mode::Enforce,
                 request: rule.request.0.as_ref().map(|body| Guard::new(body, true)),
                 response: rule.response.0.as_ref().map(|body| Guard::new(body, false)),
+                ext_authz: (rule.request.0.as_ref())
+                    .and_then(|body| body.ext_authz.0.as_ref())
+                    .map(|check| ExtAuthz::new(check, host)),
             })
             .collect()
     }

@@ -13,13 +13,13 @@
 
 use body_guard::BodyGuard;
 use legation_testing::chaos::{Spoiler, case};
-use legation_testing::{Answer, Host, Message, Outcome, Request, Response, chaos};
+use legation_testing::{Answer, Callout, Host, Message, Outcome, Request, Response, chaos};
 use serde_json::{Value, json};
 
-/// Cases for each configuration; there are three.
+/// Cases for each configuration; there are four.
 const CASES: u64 = 2_000;
 
-fn configurations() -> [Value; 3] {
+fn configurations() -> [Value; 4] {
     [
         json!({"rules": [
             {"match": {"path": {"prefix": "/a"}}, "request": {"max_bytes": 50, "required": true}, "response": {"max_bytes": 50}},
@@ -45,6 +45,31 @@ fn configurations() -> [Value; 3] {
         json!({"mode": "report", "rules": [
             {"match": {"method": "POST"}, "mode": "enforce", "response": {"redact": [{"preset": "credit_card"}, {"preset": "jwt"}, {"preset": "iban"}]}},
             {"request": {"json": {"allow_duplicate_names": true}}, "response": {"json": {}}}
+        ]}),
+        json!({"rules": [
+            {"match": {"path": {"prefix": "/a"}}, "request": {
+                "content_types": ["*/*"],
+                "redact": [{"preset": "email"}],
+                "ext_authz": {
+                    "grpc_service": {"envoy_grpc": {"cluster_name": "judge"}},
+                    "with_request_body": {"max_request_bytes": 20, "allow_partial_message": true},
+                    "failure_mode_allow": true
+                }
+            }},
+            {"request": {"ext_authz": {
+                "http_service": {
+                    "server_uri": {"uri": "http://judge", "cluster": "judge"},
+                    "path_prefix": "/check",
+                    "authorization_response": {
+                        "allowed_upstream_headers": {"patterns": [{"prefix": "x-"}]},
+                        "allowed_client_headers_on_success": {"patterns": [{"prefix": "x-"}]}
+                    }
+                },
+                "with_request_body": {"max_request_bytes": 1_000},
+                "allowed_headers": {"patterns": [{"regex": ".*"}]},
+                "retry_policy": {},
+                "circuit_breaker": {}
+            }}}
         ]}),
     ]
 }
@@ -206,4 +231,85 @@ fn a_host_that_gives_less_of_a_body_than_there_is_gets_nothing_through() {
         .body(r#"{"card":"s3cret"}"#);
     let cut = host.exchange(Request::get("/")).upstream(response);
     assert_eq!(cut.outcome, Outcome::Reset);
+}
+
+/// One that a service judges: over gRPC, or over HTTP.
+fn judged(is_grpc: bool) -> Host<BodyGuard> {
+    let service = if is_grpc {
+        json!({"grpc_service": {"envoy_grpc": {"cluster_name": "judge"}}})
+    } else {
+        json!({"http_service": {"server_uri": {"uri": "http://judge", "cluster": "judge"}}})
+    };
+    let mut check = service;
+    check["with_request_body"] = json!({"max_request_bytes": 1_000});
+    let rules = json!({"rules": [{"request": {"ext_authz": check}}]});
+    let host = Host::configure(rules).unwrap();
+    host.set_allow_on_headers_stop_iteration(true);
+    // `status: {code: 0}`, and over HTTP a 200.
+    host.set_grpc_cluster("judge", |_: &_| Callout::message(b"\x0a\x00"));
+    host.set_cluster("judge", |_: &_| Callout::answer(Response::ok()));
+    host
+}
+
+#[test]
+fn a_request_that_could_not_be_asked_about_goes_nowhere() {
+    for is_grpc in [false, true] {
+        let call = if is_grpc {
+            "proxy_grpc_call"
+        } else {
+            "proxy_http_call"
+        };
+        for status in [1, 2, 3, 7, 10, 12, 99, u32::MAX] {
+            let host = judged(is_grpc);
+            host.answer_nth(call, 1, Answer::Status(status));
+
+            let refused = host.exchange(request()).run();
+            let next = host.exchange(request()).run();
+
+            assert!(refused.upstream.is_none(), "{call} {status}");
+            assert_eq!(refused.status(), 403, "{call} {status}");
+            assert_eq!(next.upstream().text(), r#"{"card":"s3cret"}"#);
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_cannot_be_read_lets_nothing_pass() {
+    for (is_grpc, call) in [
+        (true, "proxy_get_buffer_bytes"),
+        (false, "proxy_get_header_map_pairs"),
+    ] {
+        for status in [1, 2, 10, 12, 99, u32::MAX] {
+            let host = judged(is_grpc);
+            // The first is the request's own.
+            host.answer_nth(call, 2, Answer::Status(status));
+            let refused = host.exchange(request()).run();
+            assert!(refused.upstream.is_none(), "{call} {status}");
+            assert_eq!(refused.status(), 403, "{call} {status}");
+        }
+    }
+}
+
+#[test]
+fn whatever_becomes_of_the_call_the_request_is_refused() {
+    for is_grpc in [false, true] {
+        for callout in [
+            Callout::hang(),
+            Callout::fail(),
+            Callout::reset("connection termination"),
+            Callout::grpc_status(7, "not you"),
+            Callout::refuse(10),
+            Callout::grpc_status(14, "down").at_once(),
+        ] {
+            let host = judged(is_grpc);
+            let said = callout.clone();
+            host.set_grpc_cluster("judge", move |_: &_| said.clone());
+            let said = callout.clone();
+            host.set_cluster("judge", move |_: &_| said.clone());
+            let refused = host.exchange(request()).run();
+            assert!(refused.upstream.is_none(), "{callout:?}");
+            assert_eq!(refused.status(), 403, "{callout:?}");
+            assert_eq!(host.waiting(), 0);
+        }
+    }
 }

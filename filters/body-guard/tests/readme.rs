@@ -9,7 +9,7 @@
 )]
 
 use body_guard::BodyGuard;
-use legation_testing::{Host, Request, Response, readme};
+use legation_testing::{Callout, GrpcCall, Host, Request, Response, readme};
 use serde_json::{Value, json};
 
 const README: &str = include_str!("../README.md");
@@ -30,7 +30,7 @@ fn post(path: &str, body: &str) -> Request {
 #[test]
 fn the_first_examples_do_what_is_said_of_them() {
     let configurations = readme::configurations(README);
-    assert_eq!(configurations.len(), 2, "{configurations:#?}");
+    assert_eq!(configurations.len(), 3, "{configurations:#?}");
     let first = host(&configurations[0]);
     assert_eq!(first.exchange(post("/api/a", "{}")).run().status(), 200);
     assert_eq!(first.exchange(post("/api/a", "{")).run().status(), 400);
@@ -49,6 +49,45 @@ fn the_first_examples_do_what_is_said_of_them() {
         second.counter("body_guard.reported.direction=request;.reason=fields;"),
         1
     );
+}
+
+#[test]
+fn the_outside_check_is_asked_as_shown() {
+    let host = host(&readme::configurations(README)[2]);
+    let masked = std::rc::Rc::new(std::cell::Cell::new(false));
+    let seen = std::rc::Rc::clone(&masked);
+    host.set_grpc_cluster("moderation", move |call: &GrpcCall| {
+        assert_eq!(call.service, b"envoy.service.auth.v3.Authorization");
+        assert_eq!(call.timeout, 500);
+        let message = String::from_utf8_lossy(&call.message);
+        seen.set(message.contains(r#"["[redacted]1111"]"#) && !message.contains("4111"));
+        // `status: {code: 7}`
+        Callout::message(b"\x0a\x02\x08\x07")
+    });
+    let prompt = || post("/v1/chat/completions", r#"["4111 1111 1111 1111"]"#);
+    assert_eq!(host.exchange(prompt()).run().status(), 403);
+    assert!(masked.get());
+    host.set_grpc_cluster("moderation", |_: &_| Callout::grpc_status(14, "down"));
+    assert_eq!(host.exchange(prompt()).run().status(), 503);
+}
+
+/// Those of the outside check stand in the README with what is inside them.
+#[test]
+fn every_field_of_the_outside_check_has_its_place() {
+    let grpc = json!({"envoy_grpc": {"cluster_name": "a"}, "zzz": 1});
+    let uri = json!({"uri": "http://a", "cluster": "a"});
+    let response = json!({"zzz": 1});
+    for check in [
+        json!({ "zzz": 1 }),
+        json!({ "grpc_service": grpc }),
+        json!({"http_service": {"server_uri": uri, "zzz": 1}}),
+        json!({"http_service": {"server_uri": uri, "authorization_response": response}}),
+        json!({"with_request_body": {"zzz": 1}}),
+    ] {
+        for field in fields(&json!({"rules": [{"request": {"ext_authz": check}}]})) {
+            assert!(README.contains(&field), "{field} is not in the README");
+        }
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! body-guard, as Envoy runs it. One Envoy has the rules of all tests, by path.
 
+mod ext_authz;
 mod requests;
 mod responses;
 mod shipped;

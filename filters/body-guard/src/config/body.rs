@@ -5,6 +5,7 @@ use legation::config::{Bounded, ConfigErrors, Given, NonEmpty, OneOrMany, Schema
 use legation::matcher::Regex;
 
 use super::check;
+use super::ext_authz::ExtAuthz;
 use super::values::{ContentType, JsonPath, Pattern, Real, Scalar};
 
 /// What a body must be, and what becomes of it.
@@ -31,6 +32,9 @@ pub struct Body {
     /// What does not pass as it is.
     #[deserr(default)]
     pub redact: NonEmpty<Redact>,
+    /// Who else judges it. Of requests only.
+    #[deserr(default)]
+    pub ext_authz: Given<ExtAuthz>,
 }
 
 /// The limits of JSON.

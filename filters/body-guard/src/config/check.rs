@@ -40,11 +40,17 @@ pub(super) fn rule(rule: Rule, at: ValuePointerRef<'_>) -> Result<Rule, ConfigEr
             "give it a `request` or a `response`, or have it leave the bodies alone by `disabled: true`",
         ),
         _ => {
-            if rule.response.0.as_ref().is_some_and(|body| body.required) {
-                let at = at.push_key("response");
+            let at = at.push_key("response");
+            let response = rule.response.0.as_ref();
+            if response.is_some_and(|body| body.required) {
                 let problem = Problem::new("a response without a body is one")
                     .help("`required` is for requests");
                 return Err(ConfigErrors::at(at.push_key("required"), problem));
+            }
+            if response.is_some_and(|body| body.ext_authz.0.is_some()) {
+                let problem = Problem::new("a response flows, and is not held until it is judged")
+                    .help("`ext_authz` is for requests");
+                return Err(ConfigErrors::at(at.push_key("ext_authz"), problem));
             }
             return Ok(rule);
         }
@@ -58,10 +64,12 @@ pub(super) fn body(body: Body, at: ValuePointerRef<'_>) -> Result<Body, ConfigEr
         || body.content_types.0.is_some()
         || body.json.0.is_some()
         || !body.fields.is_empty()
-        || !body.redact.is_empty();
+        || !body.redact.is_empty()
+        || body.ext_authz.0.is_some();
     if !says_something {
-        let problem = Problem::new("nothing is said of the body")
-            .help("give it `max_bytes`, `content_types`, `json`, `fields` or `redact`");
+        let problem = Problem::new("nothing is said of the body").help(
+            "give it `max_bytes`, `content_types`, `json`, `fields`, `redact` or `ext_authz`",
+        );
         return Err(ConfigErrors::at(at, problem));
     }
     let paths = body.fields.len().saturating_add(body.redact.len());
