@@ -152,6 +152,7 @@ mod abi;
 pub mod attributes;
 pub mod callout;
 pub mod clock;
+pub mod coding;
 pub mod config;
 mod configure;
 mod error;

@@ -1,36 +1,12 @@
-//! What a body is compressed with (RFC 9110, section 8.4), and reading it.
+//! Reading what is compressed.
 
 use std::io::Write as _;
 
 use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use legation::coding::Coding;
 
 /// How many compressed bytes are read at a time: of each come a thousand at most.
 const PIECE: usize = 512;
-
-/// What a body is compressed with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Coding {
-    /// Nothing.
-    Identity,
-    /// `gzip`, of one member or several (RFC 1952).
-    Gzip,
-    /// `deflate`: zlib's format (RFC 1950), or the bare one (RFC 1951), as some send it.
-    Deflate,
-}
-
-impl Coding {
-    /// The coding of a `content-encoding`. `None` for those that are not read here, and for more than one.
-    pub(crate) fn named(name: &[u8]) -> Option<Self> {
-        let is = |known: &str| name.trim_ascii().eq_ignore_ascii_case(known.as_bytes());
-        if is("") || is("identity") {
-            Some(Self::Identity)
-        } else if is("gzip") || is("x-gzip") {
-            Some(Self::Gzip)
-        } else {
-            is("deflate").then_some(Self::Deflate)
-        }
-    }
-}
 
 /// A body as it is decompressed.
 pub(crate) enum Decoder {
@@ -206,20 +182,5 @@ mod tests {
         }
         assert_eq!(reads(Coding::Deflate, b"\xff\xff\xff"), Err(Corrupt));
         assert_eq!(reads(Coding::Deflate, b"\x78"), Err(Corrupt));
-    }
-
-    #[wasm_bindgen_test(unsupported = test)]
-    fn knows_its_codings_by_name() {
-        for (name, coding) in [
-            ("", Some(Coding::Identity)),
-            ("identity", Some(Coding::Identity)),
-            (" GZIP ", Some(Coding::Gzip)),
-            ("x-gzip", Some(Coding::Gzip)),
-            ("Deflate", Some(Coding::Deflate)),
-            ("br", None),
-            ("gzip, gzip", None),
-        ] {
-            assert_eq!(Coding::named(name.as_bytes()), coding, "{name:?}");
-        }
     }
 }

@@ -13,7 +13,7 @@ use deserr::Deserr;
 use legation::config::{ConfigErrors, Given, Mode, NonEmpty, Schema, StatPrefix, Text};
 use legation::matcher::Matcher;
 
-pub use body::{Action, Body, Field, Json, PresetName, Redact, Type};
+pub use body::{Action, Body, Field, Json, PresetName, Redact};
 pub use ext_authz::{ExtAuthz, GrpcService, HeaderToAdd, HttpService, Patterns, WithRequestBody};
 pub use values::{ContentType, JsonPath, Pattern, Real, Scalar};
 

@@ -153,7 +153,7 @@ impl HttpFilter for BodyGuard {
         let has_body = !response.is_end_of_stream() && !stream.is_head;
         // RFC 9110, sections 15.2, 15.3.5 and 15.4.5
         if matches!(status, 100..=199 | 204 | 304) {
-            return Ok(Flow::Finish);
+            return Ok(stream.without_response_body(response));
         }
         let is_partial = status == 206 && guard.reads;
         let looked = if is_partial && has_body {
@@ -165,7 +165,7 @@ impl HttpFilter for BodyGuard {
         let reader = match looked {
             Ok(reader) => reader,
             // The answer to a HEAD has nothing to be refused for.
-            Err(_) if !has_body => return Ok(Flow::Finish),
+            Err(_) if !has_body => return Ok(stream.without_response_body(response)),
             Err(refusal) => {
                 self.tell(rule, Direction::Response, &refusal);
                 return Ok(if rule.is_enforced {
@@ -186,7 +186,7 @@ impl HttpFilter for BodyGuard {
             }
         }
         if !has_body {
-            return Ok(Flow::Finish);
+            return Ok(stream.without_response_body(response));
         }
         stream.response = Some(reader);
         Ok(Flow::Continue)
@@ -273,6 +273,16 @@ impl Stream {
         } else {
             Flow::Finish
         }
+    }
+
+    /// Where a response goes that has no body. By HTTP/2 an upstream may send one all the same: it
+    /// does not pass unread.
+    fn without_response_body(&mut self, response: &ResponseHeaders) -> Flow {
+        if response.is_end_of_stream() {
+            return Flow::Finish;
+        }
+        self.response = Some(Reader::of_nothing());
+        Flow::Continue
     }
 }
 

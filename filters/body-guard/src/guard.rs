@@ -2,11 +2,14 @@
 
 use std::rc::Rc;
 
-use crate::coding::{Coding, Decoder};
+use legation::coding::Coding;
+use legation::config::SecretSource;
+
+use crate::coding::Decoder;
 use crate::config;
 use crate::json::{Document, Fault, Field, Kind, Limits, Plan, Use};
 use crate::media::{Form, MediaRange, MediaType};
-use crate::redaction::{Patterns, Preset, Redaction, Stop};
+use crate::redaction::{Hasher, Patterns, Preset, Redaction, Stop};
 use crate::refusal::{Reason, Refusal};
 use crate::text::{Broken, Text};
 
@@ -20,6 +23,9 @@ const RATIO: u64 = 100;
 const FREE: u64 = 1 << 20;
 
 const REPLACEMENT: &str = "[redacted]";
+
+/// How many hexadecimal digits stand for what is hashed: 128 bits, of which no two are the same.
+const DIGITS: usize = 32;
 
 /// What the bodies of one direction must be.
 #[derive(Debug)]
@@ -39,6 +45,8 @@ pub(crate) struct Guard {
     changes: bool,
     /// Whether anything that is no JSON is read.
     reads_text: bool,
+    /// Whether somebody else judges it.
+    is_shown: bool,
 }
 
 /// What headers say of a body.
@@ -144,6 +152,7 @@ impl Guard {
             patterns,
             reads,
             reads_text,
+            is_shown: body.ext_authz.0.is_some(),
         }
     }
 
@@ -180,7 +189,8 @@ impl Guard {
             return Err(Refusal::new(Reason::ContentType, detail));
         }
         let coding = match &said.coding {
-            _ if !is_read => Some(Coding::Identity),
+            // Who judges it sees what the upstream will, and not what it is wrapped in.
+            _ if !is_read && !self.is_shown => Some(Coding::Identity),
             Once::Absent => Some(Coding::Identity),
             Once::Value(value) => Coding::named(value),
             Once::Repeated => None,
@@ -197,13 +207,28 @@ impl Guard {
                 read: 0,
             },
             form,
-            changes: is_read && (self.changes || coding != Coding::Identity),
+            changes: (is_read && self.changes) || coding != Coding::Identity,
             is_decoded: coding != Coding::Identity,
         })
     }
 }
 
 impl Reader {
+    /// Of a body that may have no byte.
+    pub(crate) fn of_nothing() -> Self {
+        Self {
+            decoder: Decoder::new(Coding::Identity),
+            measure: Measure {
+                max_bytes: Some(0),
+                came: 0,
+                read: 0,
+            },
+            form: Reading::Other,
+            changes: false,
+            is_decoded: false,
+        }
+    }
+
     /// Whether it is only measured.
     pub(crate) fn measures_only(&self) -> bool {
         matches!(self.form, Reading::Other)
@@ -347,6 +372,12 @@ fn redaction_of(redact: &config::Redact) -> Redaction {
     match redact.action {
         config::Action::Remove => Redaction::Remove,
         config::Action::Deny => Redaction::Deny,
+        config::Action::Hash => {
+            let secret = redact.secret.0.as_ref().map(SecretSource::expose);
+            let digits = redact.digits.0.map(|digits| usize::try_from(digits.get()));
+            let digits = digits.and_then(Result::ok).unwrap_or(DIGITS);
+            Redaction::Hash(Rc::new(Hasher::new(secret.unwrap_or_default(), digits)))
+        }
         config::Action::Mask => Redaction::Mask {
             replacement: redact
                 .replacement
@@ -364,19 +395,7 @@ fn redaction_of(redact: &config::Redact) -> Redaction {
 
 fn rule_of(field: &config::Field) -> Field {
     let size = |number: i64| usize::try_from(number).unwrap_or_default();
-    let kinds: Vec<Kind> = field
-        .kinds
-        .iter()
-        .map(|kind| match kind {
-            config::Type::Object => Kind::Object,
-            config::Type::Array => Kind::Array,
-            config::Type::String => Kind::String,
-            config::Type::Number => Kind::Number,
-            config::Type::Integer => Kind::Integer,
-            config::Type::Boolean => Kind::Boolean,
-            config::Type::Null => Kind::Null,
-        })
-        .collect();
+    let kinds = field.kinds.to_vec();
     let of_text =
         field.pattern.0.is_some() || field.min_length.0.is_some() || field.max_length.0.is_some();
     let of_number = field.minimum.0.is_some() || field.maximum.0.is_some();

@@ -1,6 +1,9 @@
 //! What does not pass as it is, and what passes in its place.
 
 mod find;
+mod hash;
+
+use std::rc::Rc;
 
 use legation::config::Problem;
 use legation::matcher::Effort;
@@ -8,6 +11,8 @@ use smallvec::SmallVec;
 
 use find::Finder;
 pub use find::Preset;
+pub(crate) use hash::Hash;
+pub use hash::Hasher;
 
 /// More bytes than this a match does not have. What begins to match and is longer is refused.
 pub const LONGEST_MATCH: usize = 4_096;
@@ -17,7 +22,7 @@ pub const LONGEST_MATCH: usize = 4_096;
 const MOST_LOOKED_AT: usize = 128;
 
 /// What is done with what is found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Redaction {
     /// This takes its place, and its last characters after it.
     Mask {
@@ -26,6 +31,8 @@ pub enum Redaction {
         /// How many characters are kept: none of what is not twice as long.
         keep_last: usize,
     },
+    /// Its hash takes its place.
+    Hash(Rc<Hasher>),
     /// It is taken out.
     Remove,
     /// The message goes no further.
@@ -35,7 +42,15 @@ pub enum Redaction {
 impl Redaction {
     /// Whether it takes out what it finds.
     pub fn removes(&self) -> bool {
-        *self == Self::Remove
+        matches!(self, Self::Remove)
+    }
+
+    /// What takes the place of a whole text.
+    pub(crate) fn of_whole(&self, text: &str) -> String {
+        match self {
+            Self::Hash(hasher) => hasher.of(text),
+            _ => self.of(text, text.chars().count()),
+        }
     }
 
     /// What takes the place of a text of which this is the end, and which has so many characters.
@@ -148,14 +163,14 @@ impl Patterns {
             if !is_last && end == text.len() {
                 return Err(Stop::TooLong);
             }
-            if pattern.redaction == Redaction::Deny {
+            if matches!(pattern.redaction, Redaction::Deny) {
                 return Err(Stop::Denied);
             }
             let matched = text.get(start..end).unwrap_or_default();
             edits.push(Edit {
                 start,
                 end,
-                text: pattern.redaction.of(matched, matched.chars().count()),
+                text: pattern.redaction.of_whole(matched),
             });
             // A pattern matches one character at least.
             settled = end.max(start.saturating_add(1));

@@ -313,3 +313,62 @@ fn whatever_becomes_of_the_call_the_request_is_refused() {
         }
     }
 }
+
+/// By HTTP/2 an upstream may send a body where there is none.
+#[test]
+fn a_body_where_there_is_none_does_not_pass_unread() {
+    let response = |status| {
+        Response::new(status)
+            .header("content-type", "application/json")
+            .body(r#"{"card":"s3cret"}"#)
+    };
+    let head = Request::new("HEAD", "/");
+    for (request, status) in [
+        (Request::get("/"), 204),
+        (Request::get("/"), 304),
+        (head, 200),
+    ] {
+        let host = host();
+        let exchange = host.exchange(request).upstream(response(status));
+        assert_eq!(exchange.outcome, Outcome::Reset, "{status}");
+    }
+    // One that has none ends as it came.
+    let host = host();
+    let exchange = host
+        .exchange(Request::get("/"))
+        .upstream(Response::new(204).body(""));
+    assert_eq!(exchange.status(), 204);
+}
+
+/// Whoever judges a body sees what the upstream will, and not what it is wrapped in.
+#[test]
+fn what_comes_compressed_is_judged_as_it_is_read() {
+    let gzip = {
+        use std::io::Write as _;
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(b"forbidden").unwrap();
+        encoder.finish().unwrap()
+    };
+    let host = judged(true);
+    host.set_grpc_cluster("judge", |call: &legation_testing::GrpcCall| {
+        let message = String::from_utf8_lossy(&call.message);
+        let is_seen = message.contains("forbidden") && !message.contains("gzip");
+        // `status: {code: 7}`, or 0.
+        Callout::message(if is_seen {
+            b"\x0a\x02\x08\x07".as_slice()
+        } else {
+            b"\x0a\x00"
+        })
+    });
+    let send = |coding: &str, body: &[u8]| {
+        let request = Request::post("/")
+            .header("content-encoding", coding)
+            .body(body);
+        host.exchange(request).run()
+    };
+    let refused = send("gzip", &gzip);
+    assert_eq!(refused.status(), 403);
+    assert!(refused.upstream.is_none());
+    assert_eq!(send("br", b"forbidden").status(), 415);
+    assert_eq!(send("gzip", b"forbidden").status(), 415);
+}

@@ -370,7 +370,7 @@ fn look(content_type: &[u8], response: &mut ResponseHeaders) -> Result<Option<Co
     let mut codings = headers.get_all(CONTENT_ENCODING.as_str())?;
     let coding = codings.next().unwrap_or(b"identity");
     Ok(match codings.next() {
-        None => str::from_utf8(coding).ok().and_then(Coding::named),
+        None => Coding::named(coding),
         Some(_) => None,
     })
 }

@@ -39,7 +39,8 @@
 
 use std::rc::Rc;
 
-pub use self::coding::Coding;
+pub use legation::coding::Coding;
+
 pub use self::nonce::Nonce;
 pub use self::page::Page;
 pub use self::placeholder::{Placeholder, PlaceholderError};

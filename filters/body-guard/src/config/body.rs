@@ -1,12 +1,13 @@
 //! What a body must be, and what becomes of it.
 
 use deserr::Deserr;
-use legation::config::{Bounded, ConfigErrors, Given, NonEmpty, OneOrMany, Schema};
+use legation::config::{Bounded, ConfigErrors, Given, NonEmpty, OneOrMany, Schema, SecretSource};
 use legation::matcher::Regex;
 
 use super::check;
 use super::ext_authz::ExtAuthz;
 use super::values::{ContentType, JsonPath, Pattern, Real, Scalar};
+use crate::json::Kind;
 
 /// What a body must be, and what becomes of it.
 #[derive(Debug, Deserr, Schema)]
@@ -77,7 +78,7 @@ pub struct Field {
     pub forbidden: bool,
     /// What they are.
     #[deserr(default, rename = "type")]
-    pub kinds: OneOrMany<Type>,
+    pub kinds: OneOrMany<Kind>,
     /// What a text matches as a whole.
     #[deserr(default)]
     pub pattern: Given<Regex>,
@@ -96,20 +97,6 @@ pub struct Field {
     /// The most that a number is.
     #[deserr(default)]
     pub maximum: Given<Real>,
-}
-
-/// The types of JSON Schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr, Schema)]
-#[deserr(error = ConfigErrors, rename_all = lowercase)]
-#[expect(missing_docs, reason = "the names are JSON Schema's own")]
-pub enum Type {
-    Object,
-    Array,
-    String,
-    Number,
-    Integer,
-    Boolean,
-    Null,
 }
 
 /// Something that does not pass as it is: values that a path leads to, or what is found in texts.
@@ -135,6 +122,12 @@ pub struct Redact {
     /// How many of its last characters stay.
     #[deserr(default)]
     pub keep_last: Given<Bounded<1, 64>>,
+    /// The secret of its hash.
+    #[deserr(default)]
+    pub secret: Given<SecretSource>,
+    /// How many hexadecimal digits of its hash stand there.
+    #[deserr(default)]
+    pub digits: Given<Bounded<16, 64>>,
 }
 
 /// What is found by name.
@@ -159,6 +152,8 @@ pub enum Action {
     /// Something takes its place.
     #[default]
     Mask,
+    /// What it is recognised by takes its place: a keyed hash.
+    Hash,
     /// It is taken out.
     Remove,
     /// The message goes no further.

@@ -3,10 +3,14 @@
 use deserr::ValuePointerRef;
 use legation::config::{ConfigErrors, Problem, exactly_one};
 
-use super::{Action, Body, Config, Field, Redact, Rule, Type};
+use super::{Action, Body, Config, Field, Redact, Rule};
+use crate::json::Kind;
 
 /// More paths than this a body is not held against: each is looked for at each value.
 const MOST_PATHS: usize = 200;
+
+/// A shorter secret is guessed.
+const SHORTEST_SECRET: usize = 16;
 
 pub(super) fn config(config: Config, at: ValuePointerRef<'_>) -> Result<Config, ConfigErrors> {
     let mut errors = None;
@@ -89,7 +93,7 @@ pub(super) fn field(field: Field, at: ValuePointerRef<'_>) -> Result<Field, Conf
         || !field.choices.is_empty()
         || of_text
         || of_number;
-    let kinds = |kind: Type| field.kinds.contains(&kind);
+    let kinds = |kind: Kind| field.kinds.contains(&kind);
     let is_said = !field.kinds.is_empty();
     let problem = if field.forbidden && says_more {
         Problem::new("what is `forbidden` is not looked at any further")
@@ -97,10 +101,10 @@ pub(super) fn field(field: Field, at: ValuePointerRef<'_>) -> Result<Field, Conf
     } else if !field.forbidden && !says_more {
         Problem::new("nothing is said of the field")
             .help("give it `required`, `forbidden`, `type`, `pattern`, `enum` or bounds")
-    } else if of_text && is_said && !kinds(Type::String) {
+    } else if of_text && is_said && !kinds(Kind::String) {
         Problem::new("`pattern`, `min_length` and `max_length` are for texts")
             .help("have `type` allow `string`")
-    } else if of_number && is_said && !kinds(Type::Number) && !kinds(Type::Integer) {
+    } else if of_number && is_said && !kinds(Kind::Number) && !kinds(Kind::Integer) {
         Problem::new("`minimum` and `maximum` are for numbers")
             .help("have `type` allow `number` or `integer`")
     } else if of_text && of_number && !is_said {
@@ -132,6 +136,20 @@ pub(super) fn redact(redact: Redact, at: ValuePointerRef<'_>) -> Result<Redact, 
     if !masks && (redact.replacement.0.is_some() || redact.keep_last.0.is_some()) {
         let problem = Problem::new("`replacement` and `keep_last` are for the action `mask`");
         return Err(ConfigErrors::at(at, problem));
+    }
+    let hashes = redact.action == Action::Hash;
+    let secret = redact.secret.0.as_ref();
+    if !hashes && (secret.is_some() || redact.digits.0.is_some()) {
+        let problem = Problem::new("`secret` and `digits` are for the action `hash`");
+        return Err(ConfigErrors::at(at, problem));
+    }
+    if hashes && secret.is_none_or(|secret| secret.expose().len() < SHORTEST_SECRET) {
+        let problem = Problem::new(format!(
+            "the action `hash` takes a secret of {SHORTEST_SECRET} bytes at least"
+        ));
+        let help = "whoever knows it finds out what was hashed by trying: have it from \
+            `secret: {environment_variable: NAME}`";
+        return Err(ConfigErrors::at(at.push_key("secret"), problem.help(help)));
     }
     let is_root = redact.path.0.as_ref().is_some_and(|path| path.0.is_root());
     if redact.action == Action::Remove && is_root {

@@ -172,6 +172,7 @@ struct StatusOnError {
 #[derive(Debug, Clone, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 pub struct Patterns {
+    /// What a name is: one of these.
     patterns: NonEmpty<StringMatch>,
 }
 

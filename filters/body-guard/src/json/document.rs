@@ -13,7 +13,7 @@ use super::field::Scalar;
 use super::path::{self, Child, Places};
 use super::scan::Scan;
 use super::{Broken, Fault, Kind, LONGEST_NUMBER, Plan};
-use crate::redaction::{Redaction, Stop};
+use crate::redaction::{Hash, Redaction, Stop};
 use number::Number;
 use text::Inside;
 
@@ -43,6 +43,8 @@ pub struct Document {
     length: usize,
     /// The end of a text that is masked.
     tail: String,
+    /// The value that is hashed: an object or an array as it stands, another by what it says.
+    hash: Option<Hash>,
     number: Vec<u8>,
     is_true: bool,
     value: Value,
@@ -129,6 +131,7 @@ impl Document {
             characters: 0,
             length: 0,
             tail: String::new(),
+            hash: None,
             number: Vec::new(),
             is_true: false,
             value: Value::default(),
@@ -233,6 +236,12 @@ impl Document {
     /// Lets bytes go on, or keeps them until that is known.
     fn put(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         if self.hidden_from.is_some() || self.value.redacted.is_some() {
+            let is_container = matches!(self.value.kind, Some(Kind::Object | Kind::Array));
+            if let Some(hash) = &mut self.hash
+                && (self.hidden_from.is_some() || is_container)
+            {
+                hash.update(bytes);
+            }
             return;
         }
         if !self.holds {
@@ -338,10 +347,16 @@ impl Document {
                 self.redacted = self.redacted.saturating_add(1);
             }
             Some((number, mask)) if self.hidden_from.is_none() => {
-                let masked = is_container.then(|| quoted(&mask.of("", 0)));
+                let hash = match mask {
+                    Redaction::Hash(hasher) => Some(hasher.begin()),
+                    _ => None,
+                };
+                // A hash is known when all of the value was here.
+                let masked = (is_container && hash.is_none()).then(|| quoted(&mask.of("", 0)));
                 self.release(out);
                 self.wrote();
                 out.extend_from_slice(masked.unwrap_or_default().as_bytes());
+                self.hash = hash;
                 self.value.redacted = Some(number);
                 self.redacted = self.redacted.saturating_add(1);
             }
@@ -519,6 +534,9 @@ impl Document {
         self.put(if frame.is_object { b"}" } else { b"]" }, out);
         if self.hidden_from == Some(depth) {
             self.hidden_from = None;
+            if let Some(hash) = self.hash.take() {
+                out.extend_from_slice(quoted(&hash.finish()).as_bytes());
+            }
         }
         self.state = State::After;
     }
@@ -589,6 +607,7 @@ impl Document {
         let last = self.number.len().saturating_sub(LONGEST_KEPT);
         let last = self.number.get(last..).unwrap_or_default();
         self.tail.push_str(str::from_utf8(last).unwrap_or_default());
+        self.hash_scalar(|document| document.number.as_slice());
         self.end_scalar(out);
         Ok(())
     }
@@ -599,7 +618,23 @@ impl Document {
             _ => Scalar::Null,
         };
         check(&self.plan, &self.value, scalar, &mut self.broken);
+        let text: &[u8] = match (self.value.kind, self.is_true) {
+            (Some(Kind::Boolean), true) => b"true",
+            (Some(Kind::Boolean), false) => b"false",
+            _ => b"null",
+        };
+        self.hash_scalar(|_| text);
         self.end_scalar(out);
+    }
+
+    /// Hashes what a value says that is no text.
+    fn hash_scalar(&mut self, text: impl FnOnce(&Self) -> &[u8]) {
+        if self.value.redacted.is_some()
+            && let Some(mut hash) = self.hash.take()
+        {
+            hash.update(text(self));
+            self.hash = Some(hash);
+        }
     }
 
     /// After a value that holds no others.
@@ -608,7 +643,10 @@ impl Document {
         if let Some(mask) = redaction.and_then(|number| self.plan.redaction(number))
             && !mask.removes()
         {
-            let masked = mask.of(&self.tail, self.characters);
+            let masked = match self.hash.take() {
+                Some(hash) => hash.finish(),
+                None => mask.of(&self.tail, self.characters),
+            };
             out.extend_from_slice(quoted(&masked).as_bytes());
         }
         self.value = Value::default();

@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use deserr::Deserr;
+use legation::config::{ConfigErrors, Schema};
 use legation::matcher::Regex;
 
-/// What kind of value something is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What kind of value something is: the types of JSON Schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr, Schema)]
+#[deserr(error = ConfigErrors, rename_all = lowercase)]
 pub enum Kind {
     /// `{…}`
     Object,
@@ -15,7 +18,8 @@ pub enum Kind {
     String,
     /// A number.
     Number,
-    /// A number that is whole, such as `1`, `1.0` or `1e3`. Asked for, never found.
+    /// A number that is whole, such as `1`, `1.0` or `1e3`. Documents are asked for it; what is found
+    /// in them is a [`Number`](Self::Number).
     Integer,
     /// `true` or `false`
     Boolean,

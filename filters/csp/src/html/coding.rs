@@ -1,7 +1,8 @@
-//! What a body is compressed with, and reading it: `gzip` (RFC 1952) and `deflate` (RFC 1950,
+//! Reading what a body is compressed with: `gzip` (RFC 1952) and `deflate` (RFC 1950,
 //! and RFC 1951 alone, as some servers send it).
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
+use legation::coding::Coding;
 
 use super::Failure;
 
@@ -14,35 +15,6 @@ const FREE: u64 = 1 << 20;
 
 /// How many bytes are decompressed at a time.
 const PIECE: usize = 16 * 1024;
-
-/// What a body is compressed with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Coding {
-    /// Nothing.
-    Identity,
-    /// `gzip`, of one member or several.
-    Gzip,
-    /// `deflate`: zlib's format, or the bare one.
-    Deflate,
-}
-
-impl Coding {
-    /// The coding of a `content-encoding`, in any case: `gzip`, `x-gzip`, `deflate`, `identity`
-    /// and the empty text. `None` for others and for more than one, which are not read here.
-    pub fn named(name: &str) -> Option<Self> {
-        let name = name.trim_matches([' ', '\t']);
-        [
-            ("", Self::Identity),
-            ("identity", Self::Identity),
-            ("gzip", Self::Gzip),
-            ("x-gzip", Self::Gzip),
-            ("deflate", Self::Deflate),
-        ]
-        .into_iter()
-        .find(|(known, _)| name.eq_ignore_ascii_case(known))
-        .map(|(_, coding)| coding)
-    }
-}
 
 /// A body as it is decompressed.
 ///
@@ -369,22 +341,6 @@ mod tests {
         let bytes = body.chunks(1).collect::<Vec<_>>();
         assert_eq!(read(coding, &bytes), whole, "byte by byte");
         whole
-    }
-
-    #[wasm_bindgen_test(unsupported = test)]
-    fn knows_its_codings_by_name() {
-        for (name, coding) in [
-            ("", Some(Coding::Identity)),
-            ("identity", Some(Coding::Identity)),
-            (" GZIP ", Some(Coding::Gzip)),
-            ("x-gzip", Some(Coding::Gzip)),
-            ("Deflate", Some(Coding::Deflate)),
-            ("br", None),
-            ("zstd", None),
-            ("gzip, gzip", None),
-        ] {
-            assert_eq!(Coding::named(name), coding, "{name:?}");
-        }
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -1,7 +1,8 @@
 //! One page, from its bytes as they come to its bytes as they go.
 
+use super::Coding;
 use super::charset::Charset;
-use super::coding::{Coding, Decoder};
+use super::coding::Decoder;
 use super::markup::Markup;
 use super::{Failure, Found, Nonce, Plan, Skipped};
 

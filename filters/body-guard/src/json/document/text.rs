@@ -232,6 +232,9 @@ impl Document {
             self.compared.extend_from_slice(text.as_bytes());
         }
         if self.value.redacted.is_some() {
+            if let Some(hash) = &mut self.hash {
+                hash.update(text.as_bytes());
+            }
             let last = text.floor_char_boundary(text.len().saturating_sub(LONGEST_KEPT));
             self.tail.push_str(text.get(last..).unwrap_or_default());
             if self.tail.len() > LONGEST_KEPT.saturating_mul(4) {
