@@ -97,33 +97,10 @@ impl ExtAuthz {
     /// Defines the statistics of the service: ten host calls.
     pub(crate) fn new(config: &config::ExtAuthz, host: &mut Configure) -> Self {
         let body = &config.with_request_body;
-        let protocol = match config.http() {
-            Some(http) => {
-                let added = http.authorization_request.0.as_ref();
-                let allowed = http.authorization_response.0.clone().unwrap_or_default();
-                Protocol::Http(Http {
-                    path_prefix: http.path_prefix().into(),
-                    headers_to_add: added
-                        .map(|added| headers(&added.headers_to_add))
-                        .unwrap_or_default(),
-                    upstream_headers: allowed.allowed_upstream_headers.0,
-                    upstream_headers_to_append: allowed.allowed_upstream_headers_to_append.0,
-                    client_headers: allowed.allowed_client_headers.0,
-                    client_headers_on_success: allowed.allowed_client_headers_on_success.0,
-                })
-            }
-            None => {
-                let grpc = config.grpc();
-                let authority = grpc.and_then(config::GrpcService::authority);
-                Protocol::Grpc(Grpc {
-                    authority: authority.unwrap_or_default().into(),
-                    pack_as_bytes: body.pack_as_bytes,
-                    context_extensions: config.context_extensions.iter().cloned().collect(),
-                    metadata: grpc
-                        .map(|grpc| headers(&grpc.initial_metadata))
-                        .unwrap_or_default(),
-                })
-            }
+        let protocol = if let Some(http) = config.http() {
+            Protocol::Http(Http::new(http))
+        } else {
+            Protocol::Grpc(Grpc::new(config))
         };
         Self {
             service: HttpService::new(&config.service(), host),
@@ -196,6 +173,38 @@ impl ExtAuthz {
                 Err(failed)
             }
         })
+    }
+}
+
+impl Grpc {
+    fn new(config: &config::ExtAuthz) -> Self {
+        let grpc = config.grpc();
+        let authority = grpc.and_then(config::GrpcService::authority);
+        Self {
+            authority: authority.unwrap_or_default().into(),
+            pack_as_bytes: config.with_request_body.pack_as_bytes,
+            context_extensions: config.context_extensions.iter().cloned().collect(),
+            metadata: grpc
+                .map(|grpc| headers(&grpc.initial_metadata))
+                .unwrap_or_default(),
+        }
+    }
+}
+
+impl Http {
+    fn new(http: &config::HttpService) -> Self {
+        let added = http.authorization_request.0.as_ref();
+        let allowed = http.authorization_response.0.clone().unwrap_or_default();
+        Self {
+            path_prefix: http.path_prefix().into(),
+            headers_to_add: added
+                .map(|added| headers(&added.headers_to_add))
+                .unwrap_or_default(),
+            upstream_headers: allowed.allowed_upstream_headers.0,
+            upstream_headers_to_append: allowed.allowed_upstream_headers_to_append.0,
+            client_headers: allowed.allowed_client_headers.0,
+            client_headers_on_success: allowed.allowed_client_headers_on_success.0,
+        }
     }
 }
 

@@ -122,6 +122,7 @@ pub struct AuthorizationRequest {
 /// Which headers of an answer over HTTP go on.
 #[derive(Debug, Clone, Default, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the names are Envoy's own")]
 pub struct AuthorizationResponse {
     /// To the upstream, in the place of the request's.
     #[deserr(default)]
