@@ -4,6 +4,7 @@
 //! | operator | value |
 //! |---|---|
 //! | `%REQ(a?b)%`, `%REQUEST_HEADER(a?b)%` | the first value of request header `a`, or of `b` where `a` is absent; also `:method`, `:path`, `:authority`, `:scheme` |
+//! | `%REQUEST_TRAILER(a?b)%` | the same of the request's trailers |
 //! | `%RESP(a?b)%`, `%RESPONSE_HEADER(a?b)%` | the same of the response; also `:status` |
 //! | `%TRAILER(a?b)%`, `%RESPONSE_TRAILER(a?b)%` | the same of the response's trailers |
 //! | `%QUERY_PARAM(name)%` | the first query parameter of that name, decoded |
@@ -16,7 +17,9 @@
 //! | `%START_TIME%`, `%START_TIME(%s.%3f)%` | when the request came, in UTC: as RFC 3339, or in a form as `strftime` has it |
 //! | `%UNIQUE_ID%`, `%UUID_V7%` | a new UUID of version 4, or 7 |
 //! | `%JWT_CLAIM(user:sub)%` | a [claim](Claim) of the token that jwt-auth left in filter state; of a list its elements, joined by commas; nothing where that would [read as another](Claim::text) |
+//! | `%TRACE_ID%` | the [id](trace_id) of the trace that the request's `traceparent` says it is in |
 //! | `%SHA256(REQ(x-name))%` | the SHA-256 of what another operator gives, in hexadecimal; nothing where that gives nothing |
+//! | `%BASE64_DECODE(REQ(x-name))%` | what another operator gives, decoded from Base64 of either alphabet, padded or not; nothing where it is not that |
 //!
 //! A length may follow: `%REQ(user-agent):40%` gives at most 40 bytes; without
 //! one an operator gives at most 8 KiB. `%%` is a percent sign.
@@ -26,11 +29,13 @@
 //! end, and it is at most 60 KiB long.
 
 pub mod attributes;
+mod base64;
 mod claim;
 mod environment;
 mod operators;
 mod parse;
 mod time;
+mod traceparent;
 mod unique;
 mod write;
 
@@ -53,6 +58,7 @@ pub use environment::within;
 pub use environment::{Environment, ProcessEnvironment};
 pub use operators::OwnOperator;
 pub use parse::FormatError;
+pub use traceparent::trace_id;
 pub(crate) use write::ip;
 
 /// What an operator gives at most, unless it says otherwise.
@@ -63,6 +69,12 @@ pub(crate) const MAX_LENGTH: usize = 60 * 1024;
 /// Where a format finds what it names. Whatever costs a host call is asked for
 /// only when a format names it.
 pub trait ValueSource: RequestView {
+    /// The first value of a request trailer.
+    fn request_trailer(&mut self, name: &str) -> Result<Option<&[u8]>, Self::Error> {
+        let _ = name;
+        Ok(None)
+    }
+
     /// The first value of a response header, or of `:status`.
     fn response_header(&mut self, name: &str) -> Result<Option<&[u8]>, Self::Error>;
 
@@ -113,6 +125,8 @@ enum Part {
 pub struct Uses {
     /// How many request headers it reads, pseudo-headers included.
     pub request_header_reads: usize,
+    /// Whether it reads request trailers.
+    pub request_trailers: bool,
     /// Whether it reads response headers.
     pub response_headers: bool,
     /// Whether it reads response trailers.
@@ -244,6 +258,7 @@ impl Uses {
                         .saturating_add(1)
                         .saturating_add(usize::from(or.is_some()));
                 }
+                Headers::RequestTrailers => self.request_trailers = true,
                 Headers::Response => self.response_headers = true,
                 Headers::ResponseTrailers => self.response_trailers = true,
             },
@@ -251,7 +266,10 @@ impl Uses {
                 let both = usize::from(*from == PathFrom::OriginalOrPath);
                 *reads = reads.saturating_add(1).saturating_add(both);
             }
-            Operator::QueryParameter(_) | Operator::Query { .. } | Operator::Cookie(_) => {
+            Operator::QueryParameter(_)
+            | Operator::Query { .. }
+            | Operator::Cookie(_)
+            | Operator::TraceId => {
                 *reads = reads.saturating_add(1);
             }
             Operator::Attribute(path) | Operator::Address(path, _) => {
@@ -261,7 +279,7 @@ impl Uses {
             Operator::Claim(_) | Operator::Time(..) => {
                 self.attributes = self.attributes.saturating_add(1);
             }
-            Operator::Sha256(inner) => self.count(inner),
+            Operator::Sha256(inner) | Operator::Base64Decode(inner) => self.count(inner),
             Operator::Own { operator, .. } => {
                 *reads = reads.saturating_add(usize::from(operator.reads_request));
             }
@@ -274,7 +292,7 @@ impl Operator {
     fn own(&self) -> Option<(&'static OwnOperator, &str)> {
         match self {
             Self::Own { operator, argument } => Some((operator, argument)),
-            Self::Sha256(inner) => inner.own(),
+            Self::Sha256(inner) | Self::Base64Decode(inner) => inner.own(),
             _ => None,
         }
     }
@@ -290,6 +308,7 @@ impl Operator {
                 for name in [Some(name), or.as_ref()].into_iter().flatten() {
                     let value = match from {
                         Headers::Request => source.header(name)?,
+                        Headers::RequestTrailers => source.request_trailer(name)?,
                         Headers::Response => source.response_header(name)?,
                         Headers::ResponseTrailers => source.response_trailer(name)?,
                     };
@@ -358,10 +377,16 @@ impl Operator {
                     write::push_safe(out, text.as_bytes(), limit);
                 }
             }
+            Self::TraceId => {
+                let traceparent = source.header("traceparent")?;
+                let id = traceparent.and_then(trace_id).unwrap_or_default();
+                write::push_safe(out, id, limit);
+            }
             Self::Claim(_)
             | Self::Time(..)
             | Self::Unique(_)
             | Self::Sha256(_)
+            | Self::Base64Decode(_)
             | Self::Own { .. } => {
                 let mut text = Vec::new();
                 self.make(source, &mut text)?;
@@ -406,6 +431,11 @@ impl Operator {
                     let hash = format!("{:x}", Sha256::digest(&text));
                     out.extend_from_slice(hash.as_bytes());
                 }
+            }
+            Self::Base64Decode(inner) => {
+                let mut text = Vec::new();
+                inner.render(source, &mut text, MAX_LENGTH)?;
+                out.extend(base64::decode(&text).unwrap_or_default());
             }
             Self::Own { operator, argument } => source.own(operator, argument, out)?,
             _ => {}

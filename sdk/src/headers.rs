@@ -167,6 +167,11 @@ impl HeadersMut {
         self.0.map().map(|_| ())
     }
 
+    pub(crate) fn copy(&mut self) -> Result<HeaderList, HostError> {
+        let map = self.0.map()?.clone();
+        Ok(HeaderList(Rc::new(map)))
+    }
+
     /// What was fetched, if anything was.
     pub(crate) fn take_copy(&mut self) -> Option<HeaderList> {
         self.0.copy.take().map(|map| HeaderList(Rc::new(map)))

@@ -307,9 +307,23 @@ impl ResponseHeaders {
         self.request.as_ref()
     }
 
+    /// The headers as they are by now, for the filter to remember: in the stream's later
+    /// callbacks the host has them no more. One host call, or none where they were read
+    /// before; and a copy of them.
+    pub fn copy_headers(&mut self) -> Result<HeaderList, HostError> {
+        self.headers.copy()
+    }
+
     /// Whether the response ends here, with neither body nor trailers.
     pub fn is_end_of_stream(&self) -> bool {
         self.end_of_stream
+    }
+
+    /// Whether these headers are a gRPC answer's trailers, as it has nothing else
+    /// (`Trailers-Only`). By Envoy's measure: the response ends here, with a `grpc-status`.
+    /// One host call where it ends here, or none where the headers were read before.
+    pub fn is_trailers_only(&mut self) -> Result<bool, HostError> {
+        Ok(self.end_of_stream && self.headers.contains("grpc-status")?)
     }
 
     /// `:status`. `None` where the host gives no number.
@@ -322,25 +336,38 @@ impl ResponseHeaders {
 /// The phase of the request's trailers.
 #[derive(Debug)]
 pub struct RequestTrailers {
+    request: Option<HeaderList>,
     trailers: HeadersMut,
 }
 
 /// The phase of the response's trailers.
 #[derive(Debug)]
 pub struct ResponseTrailers {
+    request: Option<HeaderList>,
+    response: Option<HeaderList>,
     trailers: HeadersMut,
 }
 
 macro_rules! trailers {
-    ($phase:ident, $map:ident) => {
+    ($phase:ident, $map:ident $(, $more:ident)?) => {
         impl $phase {
-            pub(crate) const fn new() -> Self {
+            pub(crate) const fn new(request: Option<HeaderList>) -> Self {
                 Self {
+                    request,
+                    $($more: None,)?
                     trailers: HeadersMut::new(MapType::$map),
                 }
             }
 
             stream_services!();
+
+            /// The request's headers as
+            /// [`on_request_headers`](crate::HttpFilter::on_request_headers) left them.
+            /// `None` unless that callback read any of them, or kept them
+            /// ([`RequestHeaders::keep_headers`]): Envoy has them no more.
+            pub fn request_headers(&self) -> Option<&HeaderList> {
+                self.request.as_ref()
+            }
 
             /// The trailers.
             pub fn trailers(&mut self) -> &mut HeadersMut {
@@ -351,7 +378,15 @@ macro_rules! trailers {
 }
 
 trailers!(RequestTrailers, HttpRequestTrailers);
-trailers!(ResponseTrailers, HttpResponseTrailers);
+trailers!(ResponseTrailers, HttpResponseTrailers, response);
+
+impl ResponseTrailers {
+    /// Has formats read the response's headers here, as the filter remembers them
+    /// ([`ResponseHeaders::copy_headers`]).
+    pub fn remember_headers(&mut self, headers: HeaderList) {
+        self.response = Some(headers);
+    }
+}
 
 /// The phase of a piece of the request's body.
 #[derive(Debug)]

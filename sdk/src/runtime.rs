@@ -632,7 +632,7 @@ fn callback<F: HttpFilter>(
             at_once(filter.on_request_body(stream, &mut RequestBody::new(size, end)))
         }
         Kind::RequestTrailers => {
-            at_once(filter.on_request_trailers(stream, &mut RequestTrailers::new()))
+            at_once(filter.on_request_trailers(stream, &mut RequestTrailers::new(request)))
         }
         Kind::ResponseHeaders => {
             at_once(filter.on_response_headers(stream, &mut ResponseHeaders::new(request, end)))
@@ -641,7 +641,7 @@ fn callback<F: HttpFilter>(
             at_once(filter.on_response_body(stream, &mut ResponseBody::new(size, end)))
         }
         Kind::ResponseTrailers => {
-            at_once(filter.on_response_trailers(stream, &mut ResponseTrailers::new()))
+            at_once(filter.on_response_trailers(stream, &mut ResponseTrailers::new(request)))
         }
     };
     let flow = flow.unwrap_or_else(|| Err(Error::other("a plain `fn` has awaited something")));

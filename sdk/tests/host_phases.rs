@@ -8,6 +8,8 @@ use std::time::Duration;
 use deserr::Deserr;
 use http::HeaderName;
 use legation::config::{ConfigErrors, NoConfig};
+use legation::format::Format;
+use legation::headers::HeaderList;
 use legation::metrics::{Counter, Gauge, Histogram};
 use legation::{
     Configure, Flow, HttpFilter, RequestBody, RequestHeaders, RequestTrailers, ResponseBody,
@@ -489,4 +491,102 @@ fn the_log_level_is_read_again_on_a_tick_and_after_many_streams() {
             .count("proxy_log"),
         0
     );
+}
+
+/// Writes into trailers what formats give there.
+struct Quoting(Format);
+
+#[derive(Debug, Default)]
+struct Quoted(Option<HeaderList>);
+
+#[legation::filter]
+impl HttpFilter for Quoting {
+    const NAME: &'static str = "quoting";
+    type Config = Format;
+    type Stream = Quoted;
+
+    fn configure(format: Format, _: &mut Configure) -> Result<Self, ConfigErrors> {
+        Ok(Self(format))
+    }
+
+    fn on_request_headers(&self, _: &mut Quoted, request: &mut RequestHeaders) -> Result<Flow> {
+        request.headers().set(&X_NEW, "own")?;
+        request.keep_headers()?;
+        Ok(Flow::Continue)
+    }
+
+    fn on_request_trailers(&self, _: &mut Quoted, request: &mut RequestTrailers) -> Result<Flow> {
+        let mut value = Vec::new();
+        self.0.render(request, &mut value)?;
+        request.trailers().set(&X_A, value)?;
+        Ok(Flow::Continue)
+    }
+
+    fn on_response_headers(
+        &self,
+        stream: &mut Quoted,
+        response: &mut ResponseHeaders,
+    ) -> Result<Flow> {
+        if response.is_trailers_only()? {
+            let mut value = Vec::new();
+            self.0.render(response, &mut value)?;
+            response.headers().set(&X_A, value)?;
+        } else {
+            response.headers().set(&X_STATUS, "seen")?;
+            stream.0 = Some(response.copy_headers()?);
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn on_response_trailers(
+        &self,
+        stream: &mut Quoted,
+        response: &mut ResponseTrailers,
+    ) -> Result<Flow> {
+        let mut value = Vec::new();
+        if let Some(headers) = stream.0.take() {
+            response.remember_headers(headers);
+        }
+        self.0.render(response, &mut value)?;
+        response.trailers().set(&X_A, value)?;
+        Ok(Flow::Continue)
+    }
+}
+
+#[test]
+fn formats_read_trailers_and_the_headers_that_were_before_them() {
+    let format = "%REQ(x-in)% %REQ(x-new)% %REQUEST_TRAILER(x-t)% %RESP(x-in)% %RESP(x-status)% \
+                  %TRAILER(x-t)% %ATTRIBUTE(request.method)%";
+    let host = Host::<Quoting>::configure(json!(format)).unwrap();
+    let request = || {
+        let request = Request::post("/").body("a").header("x-in", "in");
+        request.trailer("x-t", "first")
+    };
+
+    let exchange = host.exchange(request()).upstream(
+        Response::ok()
+            .header("x-in", "out")
+            .body("b")
+            .trailer("x-t", "last"),
+    );
+    let trailers = &exchange.upstream().trailers;
+    assert_eq!(trailers.text("x-a"), Some("in own first    POST"));
+    let trailers = &exchange.response().trailers;
+    assert_eq!(trailers.text("x-a"), Some("in own  out seen last POST"));
+
+    let only = Response::ok()
+        .header("grpc-status", "5")
+        .header("x-t", "all");
+    let exchange = host.exchange(request()).upstream(only);
+    let headers = exchange.response();
+    assert_eq!(headers.header("x-a"), Some("in own    all POST"));
+
+    // With a body to come, or without a status, they are no trailers.
+    for other in [
+        Response::ok().header("grpc-status", "5").body("b"),
+        Response::ok().header("x-t", "all"),
+    ] {
+        let exchange = host.exchange(request()).upstream(other);
+        assert_eq!(exchange.response().header("x-a"), None);
+    }
 }

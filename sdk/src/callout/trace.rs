@@ -1,5 +1,6 @@
 //! The trace that a callout belongs to.
 
+use crate::format::trace_id;
 use crate::headers::Headers;
 use crate::logging;
 
@@ -71,7 +72,7 @@ impl TraceContext {
 
     fn read(mut get: impl FnMut(&'static str) -> Option<Vec<u8>>) -> Self {
         let request_id = get(REQUEST_ID).filter(|id| id.len() <= MAX_REQUEST_ID);
-        let traceparent = get(TRACEPARENT).filter(|value| is_traceparent(value));
+        let traceparent = get(TRACEPARENT).filter(|value| trace_id(value).is_some());
         let tracestate = traceparent.as_ref().and_then(|_| get(TRACESTATE));
         let tracestate = tracestate.filter(|state| state.len() <= MAX_TRACESTATE);
         let headers = [
@@ -107,25 +108,6 @@ impl TraceContext {
         });
         headers.map(|(name, value)| (*name, value.as_slice()))
     }
-}
-
-/// `version-trace-parent-flags` (section 3.2.2): of a version to come, with more behind it.
-fn is_traceparent(value: &[u8]) -> bool {
-    let mut parts = value.splitn(5, |byte| *byte == b'-');
-    let mut is_id = |length: usize| {
-        parts.next().is_some_and(|part| {
-            let is_hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-            part.len() == length && part.iter().all(is_hex)
-        })
-    };
-    let has_form = is_id(2) && is_id(32) && is_id(16) && is_id(2);
-    let is_zero = |part: &[u8]| part.iter().all(|byte| *byte == b'0');
-    let version = value.get(..2).unwrap_or_default();
-    has_form
-        && version != b"ff"
-        && (version != b"00" || parts.next().is_none())
-        && !value.get(3..35).is_none_or(is_zero)
-        && !value.get(36..52).is_none_or(is_zero)
 }
 
 #[cfg(test)]

@@ -34,8 +34,12 @@ pub(super) enum Operator {
     Time(Path, TimeForm),
     /// An identifier made for the occasion.
     Unique(Uuid),
+    /// The id of the trace that the request is in.
+    TraceId,
     /// The SHA-256 of what another operator gives, in lower-case hexadecimal.
     Sha256(Box<Operator>),
+    /// What another operator gives, decoded from Base64.
+    Base64Decode(Box<Operator>),
     /// What the source itself knows under this name.
     Own {
         operator: &'static OwnOperator,
@@ -64,6 +68,7 @@ pub struct OwnOperator {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Headers {
     Request,
+    RequestTrailers,
     Response,
     ResponseTrailers,
 }
@@ -79,6 +84,7 @@ pub(super) enum PathFrom {
 const WITH_ARGUMENTS: &[&str] = &[
     "REQ",
     "REQUEST_HEADER",
+    "REQUEST_TRAILER",
     "RESP",
     "RESPONSE_HEADER",
     "TRAILER",
@@ -91,10 +97,18 @@ const WITH_ARGUMENTS: &[&str] = &[
     "ATTRIBUTE",
     "JWT_CLAIM",
     "SHA256",
+    "BASE64_DECODE",
 ];
 
 /// The operators that take none.
-const PLAIN: &[(&str, Uuid)] = &[("UNIQUE_ID", Uuid::V4), ("UUID_V7", Uuid::V7)];
+const PLAIN: &[(&str, Operator)] = &[
+    ("TRACE_ID", Operator::TraceId),
+    ("UNIQUE_ID", Operator::Unique(Uuid::V4)),
+    ("UUID_V7", Operator::Unique(Uuid::V7)),
+];
+
+/// How many operators may stand one in another.
+const MOST_NESTED: usize = 4;
 
 /// Envoy's operators whose value is an attribute's.
 const ALIASES: &[(&str, &str)] = &[
@@ -191,7 +205,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
 
 /// Whether the operator's argument is an operator.
 pub(super) fn takes_operator(name: &str) -> bool {
-    name == "SHA256"
+    matches!(name, "SHA256" | "BASE64_DECODE")
 }
 
 /// Reads an operator by its name and what stands in its parentheses.
@@ -200,9 +214,9 @@ pub(super) fn read(
     argument: Option<&str>,
     own: &'static [OwnOperator],
 ) -> Result<Operator, Problem> {
-    if let Some((_, uuid)) = PLAIN.iter().find(|(known, _)| *known == name) {
+    if let Some((_, operator)) = PLAIN.iter().find(|(known, _)| *known == name) {
         no_argument(name, argument)?;
-        return Ok(Operator::Unique(*uuid));
+        return Ok(operator.clone());
     }
     if let ("START_TIME", Some(form)) = (name, argument.filter(|form| !form.is_empty())) {
         let path = Path::parse("request.time")?;
@@ -230,13 +244,15 @@ pub(super) fn read(
     }
     match name {
         "REQ" | "REQUEST_HEADER" => header(Headers::Request, argument),
+        "REQUEST_TRAILER" => header(Headers::RequestTrailers, argument),
         "RESP" | "RESPONSE_HEADER" => header(Headers::Response, argument),
         "TRAILER" | "RESPONSE_TRAILER" => header(Headers::ResponseTrailers, argument),
         "QUERY_PARAM" => Ok(Operator::QueryParameter(argument.into())),
         "COOKIE" => Ok(Operator::Cookie(argument.into())),
         "ENVIRONMENT" => Ok(Operator::Environment(argument.into())),
         "JWT_CLAIM" => Claim::parse(argument).map(Operator::Claim),
-        "SHA256" => hashed(argument, own),
+        "SHA256" => inner(argument, own).map(Operator::Sha256),
+        "BASE64_DECODE" => inner(argument, own).map(Operator::Base64Decode),
         "ATTRIBUTE" => read_attribute(argument),
         _ => match own.iter().find(|own| own.name == name) {
             Some(operator) => Ok(Operator::Own {
@@ -248,7 +264,16 @@ pub(super) fn read(
     }
 }
 
-fn hashed(argument: &str, own: &'static [OwnOperator]) -> Result<Operator, Problem> {
+/// The operator that is another's argument.
+fn inner(argument: &str, own: &'static [OwnOperator]) -> Result<Box<Operator>, Problem> {
+    if argument
+        .matches('(')
+        .nth(MOST_NESTED.saturating_sub(1))
+        .is_some()
+    {
+        let problem = format!("more than {MOST_NESTED} operators stand one in another");
+        return Err(Problem::new(problem));
+    }
     let (name, inner) = match argument.split_once('(') {
         None => (argument, None),
         Some((name, rest)) => match rest.strip_suffix(')') {
@@ -261,9 +286,11 @@ fn hashed(argument: &str, own: &'static [OwnOperator]) -> Result<Operator, Probl
         return Err(Problem::new("what is hashed is not hashed again"));
     }
     match read(name, inner, own)? {
-        Operator::Environment(_) => Err(Problem::new("an environment variable is not hashed")
-            .help("it is the same for all requests: write its hash")),
-        inner => Ok(Operator::Sha256(Box::new(inner))),
+        Operator::Environment(_) => Err(Problem::new(
+            "an environment variable is neither hashed nor decoded",
+        )
+        .help("it is the same for all requests: write what comes of it")),
+        inner => Ok(Box::new(inner)),
     }
 }
 
@@ -273,7 +300,7 @@ fn example(name: &str, own: &[OwnOperator]) -> &'static str {
     }
     match name {
         "JWT_CLAIM" => "user:sub",
-        "SHA256" => "REQ(x-name)",
+        "SHA256" | "BASE64_DECODE" => "REQ(x-name)",
         "QUERY_PARAM" => "name",
         "COOKIE" => "session",
         "ENVIRONMENT" => "POD_NAME",
@@ -385,7 +412,7 @@ fn header_name(from: Headers, name: &str) -> Result<Box<str>, Problem> {
     let pseudo: &[&str] = match from {
         Headers::Request => &[":method", ":path", ":authority", ":scheme", ":protocol"],
         Headers::Response => &[":status"],
-        Headers::ResponseTrailers => &[],
+        Headers::RequestTrailers | Headers::ResponseTrailers => &[],
     };
     let lower = name.trim().to_ascii_lowercase();
     if lower == "host" && from == Headers::Request {

@@ -13,7 +13,7 @@ const REMOVED: u8 = 0;
 
 /// Headers over one buffer. A fetched map is read where the host put it, and what is
 /// removed is crossed out there; the first addition writes down where each header stands.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Map {
     bytes: Vec<u8>,
     /// Where each name and value stands, once the map has more than `bytes`.

@@ -348,7 +348,7 @@ macro_rules! callbacks {
     };
     (trailers: $($name:ident($phase:ident) => $callback:ident;)*) => {
         $(async fn $name<F: HttpFilter>(mut input: Input<F>) -> Done {
-            let mut trailers = $phase::new();
+            let mut trailers = $phase::new(input.request);
             let flow = input.filter.$callback(&mut input.state, &mut trailers).await;
             Done { flow, copy: None, body_end: 0 }
         })*

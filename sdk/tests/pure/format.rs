@@ -9,6 +9,8 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::request::Fake;
 
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
 fn environment() -> BTreeMap<String, String> {
     let pairs = [("POD", "pod-1"), ("EMPTY", ""), ("WIDE", " a\r\nb ")];
     pairs
@@ -33,6 +35,9 @@ fn request() -> Fake {
         .with("x-a", "second")
         .with("x-empty", "")
         .with("x-wide", "a\u{1}b\tc")
+        .with("x-encoded", "w6kgMQ0KeDogMg==")
+        .with("x-of-url", "Pz8_")
+        .with("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01"))
         .with("x-envoy-original-path", "/original?q")
         .with("cookie", "a=1; b=\"two\"")
         .with("cookie", "c=3")
@@ -51,6 +56,7 @@ fn request() -> Fake {
         (":status".to_owned(), b"200".to_vec()),
     ];
     request.trailers = vec![("x-t".to_owned(), b"t".to_vec())];
+    request.request_trailers = vec![("x-q".to_owned(), b"q".to_vec())];
     request
 }
 
@@ -132,6 +138,22 @@ fn gives_values_of_a_request() {
             Complete,
         ),
         ("  %REQ(x-a)%\t", "first", Complete),
+        ("%REQUEST_TRAILER(x-none?x-q)%", "q", Complete),
+        ("%TRACE_ID%", TRACE, Complete),
+        ("%TRACE_ID:8%", "4bf92f35", Complete),
+        // What was encoded breaks out of its header no more than what was not.
+        ("%BASE64_DECODE(REQ(x-encoded))%", "é 1  x: 2", Complete),
+        ("%BASE64_DECODE(REQ(x-encoded)):2%", "é", Complete),
+        ("%BASE64_DECODE(REQ(x-of-url))%", "???", Complete),
+        ("%BASE64_DECODE(REQ(x-none?x-of-url))%", "???", Complete),
+        ("%BASE64_DECODE(REQ(x-wide))%", "", Missing),
+        ("%BASE64_DECODE(REQ(x-none))%", "", Missing),
+        // echo -n '???' | sha256sum
+        (
+            "%SHA256(BASE64_DECODE(REQ(x-of-url))):8%",
+            "a03b221c",
+            Complete,
+        ),
     ] {
         let found = render(text, &mut request());
         assert_eq!(found, (value.to_owned(), rendered), "{text}");
@@ -163,6 +185,7 @@ fn tells_what_it_uses() {
         format(text).uses(),
         Uses {
             request_header_reads: 7,
+            request_trailers: false,
             response_headers: true,
             response_trailers: false,
             attributes: 2,
@@ -277,6 +300,24 @@ fn refuses_what_is_no_format() {
         ),
         ("%ATTRIBUTE(metadata)%", "metadata is a map, not a value"),
         ("a\nb", "column 2: a control character"),
+        ("%TRACE_ID(a)%", "`TRACE_ID` takes no argument"),
+        (
+            "%REQUEST_TRAILER(:path)%",
+            "\":path\" is not the name of a header",
+        ),
+        (
+            "%BASE64_DECODE%",
+            "`BASE64_DECODE` needs an argument; write `%BASE64_DECODE(REQ(x-name))%`",
+        ),
+        ("%BASE64_DECODE(x)%", "unknown operator `x`"),
+        (
+            "%BASE64_DECODE(ENVIRONMENT(POD))%",
+            "an environment variable is neither hashed nor decoded",
+        ),
+        (
+            "%SHA256(SHA256(SHA256(SHA256(REQ(x-a)))))%",
+            "more than 4 operators stand one in another",
+        ),
     ] {
         let found = Format::parse(text, &environment()).unwrap_err().to_string();
         assert!(found.contains(error), "{text}: {found}");

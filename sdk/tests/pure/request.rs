@@ -15,6 +15,7 @@ pub(super) struct Fake {
     pub(super) headers: Vec<(String, Vec<u8>)>,
     pub(super) response: Vec<(String, Vec<u8>)>,
     pub(super) trailers: Vec<(String, Vec<u8>)>,
+    pub(super) request_trailers: Vec<(String, Vec<u8>)>,
     pub(super) attributes: BTreeMap<Vec<u8>, Vec<u8>>,
     pub(super) source: Option<IpAddr>,
     pub(super) random: u64,
@@ -93,6 +94,10 @@ impl RequestView for Fake {
 impl ValueSource for Fake {
     fn response_header(&mut self, name: &str) -> Result<Option<&[u8]>, Infallible> {
         Ok(first(&self.response, name))
+    }
+
+    fn request_trailer(&mut self, name: &str) -> Result<Option<&[u8]>, Infallible> {
+        Ok(first(&self.request_trailers, name))
     }
 
     fn response_trailer(&mut self, name: &str) -> Result<Option<&[u8]>, Infallible> {
