@@ -181,7 +181,10 @@ impl Deserr<ConfigErrors> for RedirectUri {
 /// Whether there is no value for it yet when browsers are sent away.
 fn uses_more_than_the_request(format: &Format) -> bool {
     let uses = format.uses();
-    uses.response_headers || uses.response_trailers || uses.response_attributes
+    uses.request_trailers
+        || uses.response_headers
+        || uses.response_trailers
+        || uses.response_attributes
 }
 
 /// A request of which nothing is known.

@@ -95,6 +95,12 @@ pub(super) fn text<V: IntoValue>(
 /// Refuses a format that reads what is not there when a request is limited.
 pub(super) fn request_format(format: &Format) -> Result<(), Problem> {
     let uses = format.uses();
+    if uses.request_trailers {
+        return Err(
+            Problem::new("it cannot be made from the request's trailers")
+                .help("they are yet to come when a request is limited"),
+        );
+    }
     if uses.response_headers || uses.response_trailers || uses.response_attributes {
         return Err(Problem::new("it cannot be made from the response")
             .help("there is none yet when a request is limited"));
