@@ -1,10 +1,15 @@
 //! The changes that a rule makes to a message.
 
 use legation::config::Percent;
+use legation::format::trace_id;
 use legation::http::HeaderName;
 use legation::matcher::{Effort, RegexRewrite, StringMatch};
 
-use crate::config::{BUCKET, Changes, Dedupe, Made, Put, QueryChange, may_change};
+use crate::config::{
+    BUCKET, Changes, Dedupe, HeaderValue, Made, Name, NameMatch, QueryChanges, may_be_trailer,
+    may_change,
+};
+use crate::grpc;
 use crate::message::Message;
 use crate::query::{self, Edit};
 use crate::strings::Strings;
@@ -25,6 +30,11 @@ pub(crate) struct Block {
     /// The values that differ from message to message.
     formats: Box<[Made]>,
     keep_empty: bool,
+    in_trailers: bool,
+    /// Whether a value needs the request's headers, and what Envoy knows by them.
+    asks_for_request: bool,
+    /// Whether a value needs the response's headers.
+    asks_for_response: bool,
     /// Whether its one read of the message is the only one there will be.
     reads_alone: bool,
 }
@@ -78,54 +88,73 @@ impl Block {
     pub(crate) fn new(changes: Changes) -> Self {
         let mut formats = Vec::new();
         let mut operations = Vec::new();
-        if let Some(traceparent) = changes.traceparent {
+        if let Some(traceparent) = changes.traceparent.0 {
             operations.push(Operation::Traceparent(traceparent.sampled.0));
         }
-        operations.extend(changes.remove.into_iter().map(Operation::Remove));
+        let removed = changes.remove.into_iter().map(Name::into_inner);
+        operations.extend(removed.map(Operation::Remove));
         if !changes.remove_on_match.is_empty() {
-            let tests = changes.remove_on_match.into_boxed_slice();
+            let tests = changes.remove_on_match.into_iter();
+            let tests = tests.map(NameMatch::into_inner).collect();
             operations.push(Operation::RemoveOnMatch(tests));
         }
-        let renames = changes.rename.into_iter();
-        operations.extend(renames.map(|(from, to)| Operation::Rename { from, to }));
+        operations.extend(
+            changes
+                .rename
+                .into_iter()
+                .map(|(from, to)| Operation::Rename {
+                    from: from.into_inner(),
+                    to: to.into_inner(),
+                }),
+        );
         let rewrites = changes.regex_rewrite.into_iter();
-        operations.extend(rewrites.map(|(name, rule)| Operation::Rewrite(name, rule)));
+        operations.extend(rewrites.map(|(name, rule)| Operation::Rewrite(name.into_inner(), rule)));
         for (how, puts) in [
             (How::Set, changes.set),
             (How::OverwriteIfExists, changes.overwrite_if_exists),
             (How::AddIfAbsent, changes.add_if_absent),
             (How::Append, changes.append),
         ] {
-            for Put { name, values } in puts {
-                let values = values
-                    .into_iter()
-                    .map(|made| Value::new(made, &mut formats));
+            for (name, values) in puts {
+                let values = values.into_iter();
                 operations.push(Operation::Put {
                     how,
-                    name,
-                    values: values.collect(),
+                    name: name.into_inner(),
+                    values: values.map(|made| Value::new(made, &mut formats)).collect(),
                 });
             }
         }
         let dedupes = changes.dedupe.into_iter();
-        operations.extend(dedupes.map(|(name, kept)| Operation::Dedupe(name, kept)));
-        if !changes.query.is_empty() {
-            let query = changes.query.into_iter();
-            let query = query.map(|change| Query::new(change, &mut formats));
-            operations.push(Operation::Query(query.collect()));
+        operations.extend(dedupes.map(|(name, kept)| Operation::Dedupe(name.into_inner(), kept)));
+        if let Some(query) = changes.query.0 {
+            operations.push(Operation::Query(Query::all(query, &mut formats)));
         }
-        for (name, made) in changes.filter_state {
-            let value = Value::new(made, &mut formats);
-            operations.push(Operation::State(name, value));
+        for (name, value) in changes.filter_state {
+            let value = Value::new(value, &mut formats);
+            operations.push(Operation::State(name.into_inner(), value));
         }
-        if changes.clear_route_cache {
+        if changes.clear_route_cache.0 == Some(true) {
             operations.push(Operation::ClearRouteCache);
         }
+        let uses = || formats.iter().map(|made: &Made| made.format.uses());
         Self {
+            // Some attributes are the request's headers by another name.
+            asks_for_request: uses()
+                .any(|uses| uses.request_header_reads > 0 || uses.attributes > 0),
+            asks_for_response: uses().any(|uses| uses.response_headers),
             operations: operations.into(),
             formats: formats.into(),
             keep_empty: changes.keep_empty_value,
+            in_trailers: false,
             reads_alone: false,
+        }
+    }
+
+    /// The same, of trailers.
+    pub(crate) fn of_trailers(changes: Changes) -> Self {
+        Self {
+            in_trailers: true,
+            ..Self::new(changes)
         }
     }
 
@@ -148,14 +177,15 @@ impl Block {
         uses.fold(self.own_reads(), usize::saturating_add)
     }
 
-    /// Whether, on a response, it may ask for what Envoy knows of the request at
-    /// the request's headers only.
+    /// Whether, after the request's headers, it may ask for what Envoy knows of the request
+    /// at these only.
     pub(crate) fn asks_for_the_request(&self) -> bool {
-        self.formats.iter().any(|made| {
-            let uses = made.format.uses();
-            // Some attributes are the request's headers by another name.
-            uses.request_header_reads > 0 || uses.attributes > 0
-        })
+        self.asks_for_request
+    }
+
+    /// Whether, after the response's headers, it asks for them.
+    pub(crate) fn asks_for_the_response(&self) -> bool {
+        self.asks_for_response
     }
 
     /// The divisions into buckets that its values name.
@@ -208,7 +238,7 @@ impl Block {
                     let values = values.filter(|value| self.keep_empty || !value.is_empty());
                     self.put(message, *how, name, values)?;
                 }
-                Operation::RemoveOnMatch(tests) => remove_on_match(message, tests)?,
+                Operation::RemoveOnMatch(tests) => self.remove_on_match(message, tests)?,
                 Operation::Rewrite(name, rule) => rewrite(message, name, rule, scratch)?,
                 Operation::Dedupe(name, kept) => dedupe(message, name, *kept, scratch)?,
                 Operation::Query(changes) => self.edit_query(message, changes, scratch)?,
@@ -249,6 +279,27 @@ impl Block {
         }
     }
 
+    /// Removes the headers whose names pass one of the tests, but for those that are not a
+    /// rule's to change, or not without being named.
+    fn remove_on_match<M: Message>(
+        &self,
+        message: &mut M,
+        tests: &[StringMatch],
+    ) -> Result<(), M::Error> {
+        let mut found: Vec<HeaderName> = Vec::new();
+        message.each_name(&mut |name| {
+            if may_change(name)
+                && (!self.in_trailers || may_be_trailer(name))
+                && tests.iter().any(|test| test.matches(name))
+                && let Ok(name) = HeaderName::from_bytes(name)
+                && !found.contains(&name)
+            {
+                found.push(name);
+            }
+        })?;
+        found.iter().try_for_each(|name| message.remove(name))
+    }
+
     fn put<'v, M: Message>(
         &self,
         message: &mut M,
@@ -266,6 +317,13 @@ impl Block {
                 Ok(())
             }
             How::OverwriteIfExists if !message.contains(name, self.reads_alone)? => Ok(()),
+            // A call's outcome stays what it was, rather than become none.
+            How::OverwriteIfExists if name.as_str().as_bytes() == grpc::STATUS => {
+                match values.next().filter(|value| grpc::is_status(value)) {
+                    Some(status) => message.set(name, status),
+                    None => Ok(()),
+                }
+            }
             How::Set | How::OverwriteIfExists => replace(message, name, values),
         }
     }
@@ -288,22 +346,28 @@ impl Operation {
 }
 
 impl Query {
-    fn new(change: QueryChange, formats: &mut Vec<Made>) -> Self {
-        match change {
-            QueryChange::Remove(name) => Self::Remove(name),
-            QueryChange::Rename(from, to) => Self::Rename(from, to),
-            QueryChange::Set(name, made) => Self::Set(name, Value::new(made, formats)),
-            QueryChange::Append(name, made) => Self::Append(name, Value::new(made, formats)),
+    fn all(changes: QueryChanges, formats: &mut Vec<Made>) -> Box<[Self]> {
+        let mut all = Vec::new();
+        let removed = changes.remove.into_iter();
+        all.extend(removed.map(|name| Self::Remove(name.into_inner())));
+        let renamed = changes.rename.into_iter();
+        all.extend(renamed.map(|(from, to)| Self::Rename(from.into_inner(), to.into_inner())));
+        for (name, value) in changes.set {
+            all.push(Self::Set(name.into_inner(), Value::new(value, formats)));
         }
+        for (name, value) in changes.append {
+            all.push(Self::Append(name.into_inner(), Value::new(value, formats)));
+        }
+        all.into()
     }
 }
 
 impl Value {
-    fn new(made: Made, formats: &mut Vec<Made>) -> Self {
-        if let (Some(literal), None) = (made.format.as_literal(), &made.finish) {
+    fn new(value: HeaderValue, formats: &mut Vec<Made>) -> Self {
+        if let Some(literal) = value.as_literal() {
             return Self::Literal(literal.into());
         }
-        formats.push(made);
+        formats.push(value.into());
         Self::Rendered(formats.len().saturating_sub(1))
     }
 
@@ -359,22 +423,6 @@ fn rename<M: Message>(
     replace(message, to, values.map(|index| scratch.get(index)))
 }
 
-/// Removes the headers whose names pass one of the tests, but for those that are not a
-/// rule's to change.
-fn remove_on_match<M: Message>(message: &mut M, tests: &[StringMatch]) -> Result<(), M::Error> {
-    let mut found: Vec<HeaderName> = Vec::new();
-    message.each_name(&mut |name| {
-        if may_change(name)
-            && tests.iter().any(|test| test.matches(name))
-            && let Ok(name) = HeaderName::from_bytes(name)
-            && !found.contains(&name)
-        {
-            found.push(name);
-        }
-    })?;
-    found.iter().try_for_each(|name| message.remove(name))
-}
-
 /// Replaces in each value what the pattern finds. Where it finds nothing, nothing is written.
 fn rewrite<M: Message>(
     message: &mut M,
@@ -382,11 +430,14 @@ fn rewrite<M: Message>(
     rule: &RegexRewrite,
     scratch: &mut Strings,
 ) -> Result<(), M::Error> {
+    let is_status = name.as_str().as_bytes() == grpc::STATUS;
     let start = scratch.len();
     let mut found = false;
     let mut effort = Effort::default();
     message.each_value(name, &mut |value| {
         let rewritten = rule.rewrite_within(value, &mut effort);
+        let is_allowed = |new: &_| !is_status || grpc::is_status(new);
+        let rewritten = rewritten.filter(|new| is_allowed(new));
         found |= rewritten.is_some();
         scratch.push(rewritten.as_deref().unwrap_or(value));
     })?;
@@ -402,7 +453,7 @@ fn rewrite<M: Message>(
 fn trace<M: Message>(message: &mut M, sampled: Option<Percent>) -> Result<(), M::Error> {
     let mut valid = Vec::new();
     message.each_value(&TRACEPARENT, &mut |value| {
-        valid.push(trace::is_valid(value));
+        valid.push(trace_id(value).is_some());
     })?;
     if valid == [true] {
         return Ok(());

@@ -11,15 +11,15 @@ mod made;
 mod name;
 mod query;
 mod scalar;
+mod side;
 
 use deserr::{Deserr, ValuePointerRef};
 use legation::config::{
     ConfigErrors, Given, Mode, NonEmpty, OneOrMany, Problem, Schema, StatPrefix, suggest,
 };
-use legation::format::Format;
 
-pub(crate) use block::{Changes, Put, QueryChange};
-pub use block::{Dedupe, NameMatch, RequestChanges, ResponseChanges};
+use block::Spot;
+pub use block::{Changes, Dedupe, NameMatch, RequestChanges, ResponseChanges, TrailerChanges};
 pub(crate) use buckets::MOST_EXPERIMENTS;
 pub use buckets::{HashKey, NonEmptyList, Salt, WeightedBucket, WeightedBuckets};
 pub use condition::{Condition, When};
@@ -28,7 +28,9 @@ pub(crate) use name::may_change;
 pub use name::{Name, Renames, StateName};
 pub use query::{Parameter, QueryChanges, Traceparent};
 pub(crate) use scalar::Made;
-pub use scalar::{Label, RequestValue, ResponseValue, Statuses};
+pub use scalar::{HeaderValue, Label, Statuses};
+use side::Side;
+pub(crate) use side::may_be_trailer;
 
 /// The whole configuration.
 #[derive(Debug, Deserr, Schema)]
@@ -83,16 +85,90 @@ pub struct Rule {
     /// What is done to the request's headers.
     #[deserr(default)]
     pub request: Given<RequestChanges>,
+    /// What is done to the request's trailers.
+    #[deserr(default)]
+    pub request_trailers: Given<TrailerChanges>,
     /// What is done to the response's headers.
     #[deserr(default)]
     pub response: Given<ResponseChanges>,
+    /// What is done to the response's trailers.
+    #[deserr(default)]
+    pub response_trailers: Given<TrailerChanges>,
     /// Leaves the requests it matches as they are: no later rule is looked at.
     #[deserr(default)]
     pub disabled: bool,
 }
 
+impl Rule {
+    /// What it does, and to what.
+    fn changes(&self) -> impl Iterator<Item = (Side, &Changes)> {
+        fn trailers(given: &Given<TrailerChanges>) -> Option<&Changes> {
+            given.0.as_ref().map(|changes| &changes.0)
+        }
+
+        let request = self.request.0.as_ref().map(|changes| &changes.0);
+        let response = self.response.0.as_ref().map(|changes| &changes.0);
+        let all = [
+            (Side::Request, request),
+            (Side::RequestTrailers, trailers(&self.request_trailers)),
+            (Side::Response, response),
+            (Side::ResponseTrailers, trailers(&self.response_trailers)),
+        ];
+        all.into_iter()
+            .filter_map(|(side, changes)| Some((side, changes?)))
+    }
+}
+
+/// What a module does not do, of what there is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lacks {
+    Trailers,
+    /// Trailers neither.
+    Responses,
+}
+
+impl Lacks {
+    /// What is wrong with changes of this, and the module that makes them.
+    fn refuses(self, side: Side) -> Option<(&'static str, &'static str)> {
+        match (self, side) {
+            (_, Side::RequestTrailers | Side::ResponseTrailers) => Some((
+                "this module changes no trailers",
+                "load header-tag-trailers.wasm in its place",
+            )),
+            (Self::Responses, Side::Response) => Some((
+                "this module changes requests only",
+                "load header-tag.wasm in its place",
+            )),
+            _ => None,
+        }
+    }
+}
+
+impl Config {
+    /// Refuses what is another module's.
+    pub(crate) fn without(
+        self,
+        lacks: Lacks,
+        at: ValuePointerRef<'_>,
+    ) -> Result<Self, ConfigErrors> {
+        let rules = at.push_key("rules");
+        let mut errors = None;
+        for (index, rule) in self.rules.iter().enumerate() {
+            for (side, _) in rule.changes() {
+                if let Some((problem, help)) = lacks.refuses(side) {
+                    let rule = rules.push_index(index);
+                    let problem = Problem::new(problem).help(help);
+                    let error = ConfigErrors::at(rule.push_key(side.field()), problem);
+                    ConfigErrors::add(&mut errors, error);
+                }
+            }
+        }
+        ConfigErrors::check(errors, self)
+    }
+}
+
 fn check_rule(rule: Rule, at: ValuePointerRef<'_>) -> Result<Rule, ConfigErrors> {
-    let has_changes = rule.request.0.is_some() || rule.response.0.is_some();
+    let has_changes = rule.changes().next().is_some();
     let problem = match (has_changes, rule.disabled) {
         (true, false) | (false, true) => return Ok(rule),
         (false, false) => Problem::new("the rule changes nothing").help(
@@ -210,7 +286,12 @@ fn check_names(
             }
         }
     });
-    let mut check_format = |side: &str, field: &str, name: &str, format: &Format| {
+    let mut check = |side: Side, spot: Spot<'_>| {
+        let at = at.push_key(side.field());
+        let format = spot.value.format();
+        if let Some(problem) = side.check_uses(format.uses()) {
+            return spot.add(at, problem, add);
+        }
         for (operator, argument) in format.own() {
             let problem = if operator.name == BUCKET {
                 match find(argument) {
@@ -224,22 +305,13 @@ fn check_names(
                     "name a part of `when.path`: by `{name}` in a `template`, by `(?P<name>…)` in a `regex`",
                 )
             };
-            add(at.push_key(side).push_key(field).push_key(name), problem);
+            spot.add(at, problem, add);
         }
     };
-    for (field, name, format) in rule.request.0.iter().flat_map(RequestChanges::formats) {
-        check_format("request", field, &name, format);
-    }
-    for (field, name, format) in rule
-        .request
-        .0
-        .iter()
-        .flat_map(RequestChanges::query_formats)
-    {
-        check_format("request", field, &name, format);
-    }
-    for (field, name, format) in rule.response.0.iter().flat_map(ResponseChanges::formats) {
-        check_format("response", field, &name, format);
+    for (side, changes) in rule.changes() {
+        for spot in changes.values() {
+            check(side, spot);
+        }
     }
 }
 

@@ -7,8 +7,8 @@
 //! - `buckets`: which weighted bucket a request is in, and `scope`: a message with
 //!   what the rules know of it;
 //! - `counts`: the counters, added up in the module;
-//! - `filter`: when each of these happens, and `requests`: the same for those who
-//!   change requests only.
+//! - `filter`: when each of these happens; `requests`: the same for those who change
+//!   requests only, and `trailers`: for those who change trailers too.
 //!
 //! ```
 //! use legation::HttpFilter;
@@ -19,7 +19,7 @@
 //!
 //! let text = br#"{"rules": [{"request": {"set": {"X-Envoy-Plugin": "header-tag"}}}]}"#;
 //! let config: Config = config::parse(text)?;
-//! assert_eq!(config.rules.len(), 1);
+//! assert_eq!(config.0.rules.len(), 1);
 //!
 //! let errors = config::parse::<Config>(br#"{"rules": [{"request": {"sett": {}}}]}"#).unwrap_err();
 //! assert!(errors.to_string().starts_with("rules[0].request.sett: unknown field; did you mean `set`?"));
@@ -33,6 +33,7 @@ mod counts;
 #[cfg(test)]
 mod fake;
 mod filter;
+mod grpc;
 mod matched;
 mod message;
 mod query;
@@ -41,9 +42,11 @@ mod rules;
 mod scope;
 mod strings;
 mod trace;
+mod trailers;
 
-pub use filter::{HeaderTag, Stream};
+pub use filter::{HeaderTag, HeadersConfig, Stream};
 pub use requests::{RequestConfig, RequestTag};
+pub use trailers::{TrailersStream, TrailersTag};
 
 #[cfg(feature = "module")]
 legation::register!(HeaderTag);

@@ -1,11 +1,14 @@
-//! What rules read and change: a message with headers.
+//! What rules read and change: a message's headers, or its trailers.
 
 use legation::format::ValueSource;
 use legation::headers::HeadersMut;
 use legation::http::HeaderName;
-use legation::{RequestHeaders, ResponseHeaders, Result, filter_state, foreign};
+use legation::{
+    RequestHeaders, RequestTrailers, ResponseHeaders, ResponseTrailers, Result, filter_state,
+    foreign,
+};
 
-/// A request or a response. All that is decided goes through this trait, so
+/// A request or a response, or the trailers of one. All that is decided goes through this trait, so
 /// that it can be tried on a message made of nothing but memory.
 ///
 /// What a value takes from the request, a response has from its request's copy.
@@ -56,32 +59,32 @@ pub(crate) trait Response: Message {
 }
 
 macro_rules! message {
-    ($phase:ident, $set_path:expr) => {
+    ($phase:ident, $headers:ident, $set_path:expr) => {
         impl Message for $phase {
             fn contains(&mut self, name: &HeaderName, alone: bool) -> Result<bool> {
-                contains(self.headers(), name, alone)
+                contains(self.$headers(), name, alone)
             }
 
             fn each_value(&mut self, name: &HeaderName, take: &mut dyn FnMut(&[u8])) -> Result<()> {
-                self.headers().get_all(name.as_str())?.for_each(take);
+                self.$headers().get_all(name.as_str())?.for_each(take);
                 Ok(())
             }
 
             fn set(&mut self, name: &HeaderName, value: &[u8]) -> Result<()> {
-                self.headers().set(name, value)
+                self.$headers().set(name, value)
             }
 
             fn append(&mut self, name: &HeaderName, value: &[u8]) -> Result<()> {
-                self.headers().append(name, value)
+                self.$headers().append(name, value)
             }
 
             fn each_name(&mut self, take: &mut dyn FnMut(&[u8])) -> Result<()> {
-                self.headers().all()?.for_each(|(name, _)| take(name));
+                self.$headers().all()?.for_each(|(name, _)| take(name));
                 Ok(())
             }
 
             fn remove(&mut self, name: &HeaderName) -> Result<()> {
-                self.headers().remove(name)
+                self.$headers().remove(name)
             }
 
             fn set_state(&mut self, name: &str, value: &[u8]) -> Result<()> {
@@ -100,9 +103,12 @@ macro_rules! message {
     };
 }
 
-message!(RequestHeaders, |request, path| request.set_path(path));
-// A response has none.
-message!(ResponseHeaders, |_, _| Ok(()));
+message!(RequestHeaders, headers, |request, path| request
+    .set_path(path));
+// These have none.
+message!(RequestTrailers, trailers, |_, _| Ok(()));
+message!(ResponseHeaders, headers, |_, _| Ok(()));
+message!(ResponseTrailers, trailers, |_, _| Ok(()));
 
 impl Request for RequestHeaders {
     fn keep(&mut self) -> Result<()> {

@@ -2,20 +2,22 @@
 //! less a request.
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::config::{ConfigErrors, Problem, Schema};
+use legation::config::{ConfigErrors, Schema};
 use legation::{Configure, Flow, HttpFilter, RequestHeaders, Result};
 
-use crate::config::Config;
+use crate::config::{Config, Lacks};
 use crate::filter::{HeaderTag, Stream};
 
-/// [`HeaderTag`] without responses.
+/// [`HeaderTag`] without responses and trailers.
 pub struct RequestTag(HeaderTag);
 
-/// A [`Config`] without responses.
+/// A [`Config`] without responses and trailers.
 #[derive(Debug, Schema)]
 #[schema(as = Config, {
     "allOf": [{
-        "properties": { "rules": { "items": { "properties": { "response": false } } } },
+        "properties": { "rules": { "items": { "properties": {
+            "request_trailers": false, "response": false, "response_trailers": false,
+        } } } },
     }],
 })]
 pub struct RequestConfig(pub Config);
@@ -26,24 +28,7 @@ impl Deserr<ConfigErrors> for RequestConfig {
         location: ValuePointerRef<'_>,
     ) -> Result<Self, ConfigErrors> {
         let config = Config::deserialize_from_value(value, location)?;
-        let rules = location.push_key("rules");
-        let with_response = config
-            .rules
-            .iter()
-            .enumerate()
-            .filter(|(_, rule)| rule.response.0.is_some());
-        let errors = with_response
-            .map(|(index, _)| {
-                let rule = rules.push_index(index);
-                let problem = Problem::new("this module changes requests only")
-                    .help("load header-tag.wasm in its place");
-                ConfigErrors::at(rule.push_key("response"), problem)
-            })
-            .reduce(ConfigErrors::merge);
-        match errors {
-            None => Ok(Self(config)),
-            Some(errors) => Err(errors),
-        }
+        config.without(Lacks::Responses, location).map(Self)
     }
 }
 
@@ -54,7 +39,7 @@ impl HttpFilter for RequestTag {
     type Stream = Stream;
 
     fn configure(config: RequestConfig, host: &mut Configure) -> Result<Self, ConfigErrors> {
-        HeaderTag::configure(config.0, host).map(Self)
+        Ok(Self(HeaderTag::new(config.0, host)))
     }
 
     fn on_request_headers(

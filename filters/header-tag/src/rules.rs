@@ -1,14 +1,14 @@
 //! Which rules apply, and what comes of it.
 
-use legation::config::Mode;
+use legation::config::{Given, Mode};
 use legation::http::HeaderName;
 use legation::matcher;
 
 use crate::block::Block;
 use crate::buckets::{Assigned, Buckets};
-use crate::config::{self, Apply, Config, Name, ResponseChanges, Statuses, When};
+use crate::config::{self, Apply, Changes, Config, Name, Statuses, TrailerChanges, When};
 use crate::matched::Matched;
-use crate::message::{Request, Response};
+use crate::message::{Message, Request, Response};
 use crate::scope::Scope;
 use crate::strings::Strings;
 
@@ -25,7 +25,9 @@ pub(crate) struct Rules {
 struct Rule {
     when: When,
     request: Option<Block>,
+    request_trailers: Option<Block>,
     response: Option<OnResponse>,
+    response_trailers: Option<Block>,
     /// Whether no later rule is looked at where this one matches.
     ends: bool,
 }
@@ -34,7 +36,6 @@ struct Rule {
 struct OnResponse {
     when_status: Statuses,
     block: Block,
-    needs_request: bool,
 }
 
 /// What was decided about a request.
@@ -42,8 +43,8 @@ struct OnResponse {
 pub(crate) struct Decision {
     /// The rules that matched it.
     pub(crate) matched: Matched,
-    /// Whether one of them is to change the response.
-    pub(crate) awaits_response: bool,
+    /// Whether one of them is to change what comes later.
+    pub(crate) awaits_more: bool,
     /// The buckets that were asked for.
     pub(crate) assigned: Assigned,
     /// Values that came out empty, so that nothing was written for them.
@@ -85,10 +86,10 @@ impl Rules {
                 continue;
             }
             decision.matched.insert(index);
-            if let Some(response) = rule.response.as_ref().filter(|_| enforced) {
-                decision.awaits_response = true;
-                needs_request |= response.needs_request;
-                for experiment in response.block.experiments() {
+            for later in rule.later().filter(|_| enforced) {
+                decision.awaits_more = true;
+                needs_request |= later.asks_for_the_request();
+                for experiment in later.experiments() {
                     request.view().bucket(experiment)?;
                 }
             }
@@ -135,6 +136,63 @@ impl Rules {
         Ok(empty_values)
     }
 
+    /// Changes trailers of the request as the rules that matched it say. Gives the number of
+    /// values that came out empty.
+    pub(crate) fn on_request_trailers<M: Message>(
+        &self,
+        matched: &Matched,
+        assigned: Assigned,
+        message: &mut M,
+        scratch: &mut Strings,
+    ) -> Result<u64, M::Error> {
+        self.apply(matched, assigned, message, scratch, |rule| {
+            rule.request_trailers.as_ref()
+        })
+    }
+
+    /// Changes trailers of the response as the rules that matched its request say. Gives the
+    /// number of values that came out empty.
+    pub(crate) fn on_response_trailers<M: Message>(
+        &self,
+        matched: &Matched,
+        assigned: Assigned,
+        message: &mut M,
+        scratch: &mut Strings,
+    ) -> Result<u64, M::Error> {
+        self.apply(matched, assigned, message, scratch, |rule| {
+            rule.response_trailers.as_ref()
+        })
+    }
+
+    /// What these rules are to change the response's trailers by.
+    pub(crate) fn for_response_trailers<'a>(
+        &'a self,
+        matched: &'a Matched,
+    ) -> impl Iterator<Item = &'a Block> {
+        let rules = matched.iter().filter_map(|index| self.list.get(index));
+        rules.filter_map(|rule| rule.response_trailers.as_ref())
+    }
+
+    fn apply<M: Message>(
+        &self,
+        matched: &Matched,
+        assigned: Assigned,
+        message: &mut M,
+        scratch: &mut Strings,
+        block: impl Fn(&Rule) -> Option<&Block>,
+    ) -> Result<u64, M::Error> {
+        let mut scope = Scope::new(message, &self.buckets, assigned);
+        let mut empty_values = 0_u64;
+        for rule in matched.iter().filter_map(|index| self.list.get(index)) {
+            if let Some(block) = block(rule) {
+                scope.when = Some(&rule.when);
+                let empty = block.apply(&mut scope, scratch)?;
+                empty_values = empty_values.saturating_add(empty);
+            }
+        }
+        Ok(empty_values)
+    }
+
     pub(crate) fn mode(&self) -> Mode {
         self.mode
     }
@@ -144,8 +202,7 @@ impl Rules {
     fn find_lone_reads(&mut self) {
         let requests = self.list.iter().map(|rule| {
             let block = rule.request.as_ref().map_or(0, Block::request_reads);
-            let response = rule.response.as_ref();
-            let kept = usize::from(response.is_some_and(|response| response.needs_request));
+            let kept = usize::from(rule.later().any(Block::asks_for_the_request));
             let reads = rule.when.needs().header_reads.saturating_add(block);
             reads.saturating_add(kept)
         });
@@ -172,27 +229,35 @@ impl Rules {
 
 impl Rule {
     fn new(rule: config::Rule, apply: Apply) -> Self {
-        let request = rule
-            .request
-            .0
-            .map(|changes| Block::new(changes.into_all_changes()));
+        let request = rule.request.0.map(|changes| Block::new(changes.0));
+        let trailers = |changes: Given<TrailerChanges>| {
+            let changes = changes.0?.0;
+            Some(Block::of_trailers(changes))
+        };
         Self {
             when: rule.when,
             request,
-            response: rule.response.0.map(OnResponse::new),
+            request_trailers: trailers(rule.request_trailers),
+            response: rule.response.0.map(|changes| OnResponse::new(changes.0)),
+            response_trailers: trailers(rule.response_trailers),
             ends: rule.disabled || apply == Apply::FirstMatch,
         }
+    }
+
+    /// What it does after the request's headers.
+    fn later(&self) -> impl Iterator<Item = &Block> {
+        let response = self.response.as_ref().map(|response| &response.block);
+        let trailers = [&self.request_trailers, &self.response_trailers];
+        response.into_iter().chain(trailers.into_iter().flatten())
     }
 }
 
 impl OnResponse {
-    fn new(mut changes: ResponseChanges) -> Self {
+    fn new(mut changes: Changes) -> Self {
         let when_status = std::mem::take(&mut changes.when_status);
-        let block = Block::new(changes.into_changes());
         Self {
             when_status,
-            needs_request: block.asks_for_the_request(),
-            block,
+            block: Block::new(changes),
         }
     }
 

@@ -92,6 +92,10 @@ impl<M: Message> RequestView for Scope<'_, M> {
 }
 
 impl<M: Message> ValueSource for Scope<'_, M> {
+    fn request_trailer(&mut self, name: &str) -> Result<Option<&[u8]>, M::Error> {
+        self.message.request_trailer(name)
+    }
+
     fn response_header(&mut self, name: &str) -> Result<Option<&[u8]>, M::Error> {
         self.message.response_header(name)
     }

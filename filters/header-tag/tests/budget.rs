@@ -8,7 +8,7 @@
     reason = "what fails here fails the test; the lints spare only functions marked as tests"
 )]
 
-use header_tag::HeaderTag;
+use header_tag::{HeaderTag, TrailersTag};
 use legation_testing::{Callback, Door, Exchange, Host, Request, Response};
 use serde_json::{Value, json};
 
@@ -377,4 +377,38 @@ fn a_log_line_costs_nothing_while_its_level_is_off() {
         &json!({"name": "a", "request": {"set": {"x-a": "1"}}}),
     ));
     assert_eq!(host.exchange(request()).run().calls().count("proxy_log"), 0);
+}
+
+#[test]
+fn trailers_cost_what_is_read_and_written_there() {
+    let calls = |changes: Value| {
+        let rule = json!({"request_trailers": {"set": {"x-a": "1"}}, "response_trailers": changes});
+        let host = Host::<TrailersTag>::configure(one_rule(&rule)).unwrap();
+        let exchange = || {
+            let request = request().body("a").trailer("x-t", "1");
+            let response = Response::ok().body("b").trailer("x-t", "1");
+            host.exchange(request).upstream(response)
+        };
+        exchange();
+        let exchange = exchange();
+        [
+            Callback::RequestHeaders,
+            Callback::RequestTrailers,
+            Callback::ResponseHeaders,
+            Callback::ResponseTrailers,
+        ]
+        .map(|callback| exchange.calls_in(callback).names())
+    };
+    assert_eq!(
+        calls(json!({"append": {"x-a": ["1", "2"]}})),
+        [vec![], vec![SET], vec![], vec![ADD, ADD]]
+    );
+    assert_eq!(
+        calls(json!({"set": {"x-a": "%TRAILER(x-t)%", "x-b": "%TRAILER(x-u)%1"}})),
+        [vec![], vec![SET], vec![], vec![GET_MAP, SET, SET]]
+    );
+    assert_eq!(
+        calls(json!({"set": {"x-a": "%RESP(x-a)%%REQ(x-1)%"}})),
+        [vec![GET_MAP], vec![SET], vec![GET_MAP], vec![SET]]
+    );
 }

@@ -10,13 +10,55 @@
     reason = "what fails here fails the test; the lints spare only functions marked as tests"
 )]
 
-use header_tag::HeaderTag;
+use header_tag::{HeaderTag, TrailersTag};
 use legation_testing::chaos::{case, spoil};
 use legation_testing::{Answer, Host, Outcome, Request, Response, chaos};
 use serde_json::{Value, json};
 
-/// Cases for each configuration; there are six.
+/// Cases for each configuration; there are eight.
 const CASES: u64 = 21_000;
+
+/// Trailers, and what else is the larger module's alone.
+fn with_trailers() -> [Value; 2] {
+    let values = json!([
+        "%REQUEST_TRAILER(x-1?x-2)%%REQ(x-1)%%BUCKET(b)%%CAPTURE(b)%",
+        {"value": "%BASE64_DECODE(REQ(x-2))%%TRACE_ID%", "map": {"a": "b"}, "default": "c"},
+    ]);
+    let more = json!({"value": "%TRAILER(x-1)%%RESP(x-1?x-2)%%REQ(x-1)%", "default": "d"});
+    [
+        json!({
+            "weighted_buckets": {
+                "name": "b", "hash_key": "%BASE64_DECODE(COOKIE(c))%", "default_bucket": "x",
+                "buckets": [{"name": "x", "weight": 1}, {"name": "y", "weight": 2}]
+            },
+            "rules": [
+                {
+                    "when": {"path": {"template": "/a/{b}/**"}},
+                    "request": {"set": {"x-tag": "%TRACE_ID%%SHA256(BASE64_DECODE(REQ(x-1)))%"}},
+                },
+                {
+                    "when": {"path": [{"template": "/a/{b}/**"}, {"regex": "/(?P<b>.*)"}]},
+                    "request": {"append": {"x-tag": "1"}},
+                    "request_trailers": {
+                        "remove": "x-3", "rename": {"x-4": "x-5"}, "append": {"x-8": values},
+                        "filter_state": {"tag": "%REQUEST_TRAILER(x-1)%"},
+                    },
+                    "response_trailers": {
+                        "remove_on_match": {"suffix": "1"},
+                        "regex_rewrite": {"grpc-status": {"pattern": "(.)", "substitution": "\\1\\1"}},
+                        "set": {"x-8": more}, "add_if_absent": {"x-9": "%RESPONSE_CODE%"},
+                        "overwrite_if_exists": {"x-2": "%REQ(:path)%"}, "dedupe": {"x-6": "RETAIN_UNIQUE"},
+                    },
+                },
+            ],
+        }),
+        json!({"rules": vec![json!({
+            "when": {"percentage": 50},
+            "request_trailers": {"set": {"x-8": "%REQUEST_TRAILER(x-1)%"}},
+            "response_trailers": {"overwrite_if_exists": {"grpc-status": "%RESP(x-1)%"}},
+        }); 130]}),
+    ]
+}
 
 fn configurations() -> [Value; 6] {
     [
@@ -101,18 +143,31 @@ fn no_answer_of_the_host_makes_it_panic_or_let_a_failure_pass() {
 }
 
 #[test]
+fn no_answer_makes_it_panic_or_let_a_failure_pass_where_it_changes_trailers() {
+    for (number, configuration) in with_trailers().into_iter().enumerate() {
+        let report = chaos::run::<TrailersTag>(configuration, CASES, 2);
+        println!("{number}: {report}");
+        assert_eq!(report.cases, CASES);
+        assert!(report.failures > CASES / 100, "{number}: {report}");
+        assert!(report.let_through > CASES / 100, "{number}: {report}");
+    }
+}
+
+#[test]
 fn no_answer_while_it_is_configured_makes_it_panic() {
     chaos::configure::<HeaderTag>(&configurations(), 2_000);
+    chaos::configure::<TrailersTag>(&with_trailers(), 2_000);
 }
 
 #[test]
 fn no_bytes_make_the_configuration_panic() {
-    let whole = configurations().map(|configuration| configuration.to_string().into_bytes());
+    let all = configurations().into_iter().chain(with_trailers());
+    let whole: Vec<_> = all.map(|one| one.to_string().into_bytes()).collect();
     for seed in 0..5_000 {
         case(seed, |rng| {
             let mut text = rng.choice(&whole).unwrap().clone();
             spoil(&mut text, rng);
-            let _ = Host::<HeaderTag>::configure(text);
+            let _ = Host::<TrailersTag>::configure(text);
         });
     }
 }
@@ -186,4 +241,29 @@ fn a_response_that_could_not_be_changed_is_refused() {
         (next.status(), next.response().header("x-secret")),
         (200, None)
     );
+}
+
+#[test]
+fn trailers_that_could_not_be_changed_go_nowhere() {
+    let trailers = json!({"remove": "x-secret"});
+    let configuration = json!({"rules": [
+        {"request_trailers": trailers, "response_trailers": trailers},
+    ]});
+    let host = || Host::<TrailersTag>::configure(configuration.clone()).unwrap();
+    let request = || Request::post("/").body("a").trailer("x-secret", "1");
+    let response = || Response::ok().body("b").trailer("x-secret", "1");
+    let well = host().exchange(request()).upstream(response());
+    assert_eq!(well.outcome, Outcome::Answered);
+    assert_eq!(well.upstream().trailers.text("x-secret"), None);
+    assert_eq!(well.response().trailers.text("x-secret"), None);
+    for nth in [1, 2] {
+        let host = host();
+        host.answer_nth("proxy_remove_header_map_value", nth, Answer::Status(10));
+
+        let failed = host.exchange(request()).upstream(response());
+
+        assert_ne!(failed.outcome, Outcome::Answered, "{nth}");
+        assert_eq!(failed.upstream.is_some(), nth == 2, "{nth}");
+        assert_eq!(failed.counted("header_tag.errors"), 1, "{nth}");
+    }
 }

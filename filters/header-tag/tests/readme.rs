@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use header_tag::HeaderTag;
+use header_tag::TrailersTag;
 use legation_testing::{Host, Request, Response, readme};
 use serde_json::Value;
 
@@ -30,7 +30,7 @@ fn configurations() -> Vec<Value> {
     values.collect()
 }
 
-fn host(configuration: &Value) -> Host<HeaderTag> {
+fn host(configuration: &Value) -> Host<TrailersTag> {
     let host = Host::new();
     host.set_environment(BTreeMap::from([(
         "POD_NAME".to_owned(),

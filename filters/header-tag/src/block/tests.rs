@@ -12,7 +12,7 @@ fn changed(changes: &str, headers: &[(&str, &str)]) -> Vec<String> {
 fn apply(changes: &str, mut message: Fake) -> (Fake, u64) {
     let config = fake::config(&format!(r#"{{"rules": [{{"request": {changes}}}]}}"#));
     let changes = config.rules.into_iter().next().unwrap().request.0.unwrap();
-    let block = Block::new(changes.into_all_changes());
+    let block = Block::new(changes.0);
     let Ok(empty) = block.apply(&mut message, &mut Strings::default());
     (message, empty)
 }
@@ -199,7 +199,7 @@ fn what_scratch_holds_from_a_rule_before_is_not_seen() {
         r#"{"rules": [{"request": {"set": {"x-a": "%REQ(x-1)%"}, "rename": {"x-1": "x-2"}}}]}"#,
     );
     let changes = config.rules.into_iter().next().unwrap().request.0.unwrap();
-    let block = Block::new(changes.into_all_changes());
+    let block = Block::new(changes.0);
     let mut scratch = Strings::default();
     let mut first = Fake::request(&[("x-1", "one")]);
     let Ok(_) = block.apply(&mut first, &mut scratch);

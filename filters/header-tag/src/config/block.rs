@@ -1,231 +1,228 @@
-//! What a rule changes on one side.
+//! What a rule changes of one part of a message.
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 use legation::config::{ConfigErrors, Given, OneOrMany, OrderedMap, Problem, Schema};
-use legation::format::Format;
-use legation::http::HeaderName;
 use legation::matcher::{RegexRewrite, StringMatch};
 
 use super::conflict::{Checks, Place};
 use super::name::{Name, Renames, StateName};
-use super::query::{Parameter, QueryChanges, Traceparent};
-use super::scalar::{Made, RequestValue, ResponseValue, Statuses};
+use super::query::{QueryChanges, Traceparent};
+use super::scalar::{HeaderValue, Statuses};
+use super::side::Side;
 
-/// Requests and responses are changed alike; only values and conditions differ.
-macro_rules! changes {
-    ($(#[$doc:meta])* $changes:ident, $value:ident $(, $(#[$condition_doc:meta])* $condition:ident: $type:ty)*; $changes_more:expr) => {
+/// What is done to one part of a message. Each part has some fields alone; one type has all,
+/// so that the code that reads it is there once.
+///
+/// The changes are made in the order of the fields here.
+#[derive(Debug, Deserr, Schema)]
+#[deserr(error = ConfigErrors, deny_unknown_fields)]
+#[schema(readme = "Changes")]
+pub struct Changes {
+    /// Which responses: those with one of these statuses; all, unless given.
+    #[deserr(default)]
+    pub when_status: Statuses,
+    /// Gives the request a `traceparent` where it has none that is valid.
+    #[deserr(default)]
+    pub traceparent: Given<Traceparent>,
+    /// Headers to remove.
+    #[deserr(default)]
+    pub remove: OneOrMany<Name>,
+    /// Headers to remove whose names pass one of these tests.
+    #[deserr(default)]
+    pub remove_on_match: OneOrMany<NameMatch>,
+    /// Headers to rename, with all their values.
+    #[deserr(default)]
+    pub rename: Renames,
+    /// Headers in whose values something is replaced.
+    #[deserr(default)]
+    pub regex_rewrite: OrderedMap<Name, RegexRewrite>,
+    /// Headers that have these values and no others afterwards.
+    #[deserr(default)]
+    pub set: OrderedMap<Name, OneOrMany<HeaderValue>>,
+    /// The same, of headers that are there.
+    #[deserr(default)]
+    pub overwrite_if_exists: OrderedMap<Name, OneOrMany<HeaderValue>>,
+    /// Headers to add where they are not there.
+    #[deserr(default)]
+    pub add_if_absent: OrderedMap<Name, OneOrMany<HeaderValue>>,
+    /// Values to add to what is there.
+    #[deserr(default)]
+    pub append: OrderedMap<Name, OneOrMany<HeaderValue>>,
+    /// Headers of which some values are dropped.
+    #[deserr(default)]
+    pub dedupe: OrderedMap<Name, Dedupe>,
+    /// Changes of the query.
+    #[deserr(default)]
+    pub query: Given<QueryChanges>,
+    /// State to set, which the access log and routes can see.
+    #[deserr(default)]
+    pub filter_state: OrderedMap<StateName, HeaderValue>,
+    /// Whether Envoy chooses the route anew. After a change of a header it does so
+    /// anyway.
+    #[deserr(default)]
+    pub clear_route_cache: Given<bool>,
+    /// Whether a value that came out empty is written too.
+    #[deserr(default)]
+    pub keep_empty_value: bool,
+}
+
+/// The [`Changes`] of one part, without the fields that are others' alone.
+macro_rules! of {
+    ($side:ident: $(#[$doc:meta])* $changes:ident without $($field:literal),*) => {
         $(#[$doc])*
-        ///
-        /// They are made in the order of the fields here.
-        #[derive(Debug, Deserr, Schema)]
-        #[deserr(error = ConfigErrors, deny_unknown_fields, validate = Self::check -> ConfigErrors)]
-        #[schema(readme = "Changes")]
-        pub struct $changes {
-            $(
-                $(#[$condition_doc])*
-                #[deserr(default)]
-                pub $condition: $type,
-            )*
-            /// Headers to remove.
-            #[deserr(default)]
-            pub remove: OneOrMany<Name>,
-            /// Headers to remove whose names pass one of these tests.
-            #[deserr(default)]
-            pub remove_on_match: OneOrMany<NameMatch>,
-            /// Headers to rename, with all their values.
-            #[deserr(default)]
-            pub rename: Renames,
-            /// Headers in whose values something is replaced.
-            #[deserr(default)]
-            pub regex_rewrite: OrderedMap<Name, RegexRewrite>,
-            /// Headers that have these values and no others afterwards.
-            #[deserr(default)]
-            pub set: OrderedMap<Name, OneOrMany<$value>>,
-            /// The same, of headers that are there.
-            #[deserr(default)]
-            pub overwrite_if_exists: OrderedMap<Name, OneOrMany<$value>>,
-            /// Headers to add where they are not there.
-            #[deserr(default)]
-            pub add_if_absent: OrderedMap<Name, OneOrMany<$value>>,
-            /// Values to add to what is there.
-            #[deserr(default)]
-            pub append: OrderedMap<Name, OneOrMany<$value>>,
-            /// Headers of which some values are dropped.
-            #[deserr(default)]
-            pub dedupe: OrderedMap<Name, Dedupe>,
-            /// State to set, which the access log and routes can see.
-            #[deserr(default)]
-            pub filter_state: OrderedMap<StateName, $value>,
-            /// Whether a value that came out empty is written too.
-            #[deserr(default)]
-            pub keep_empty_value: bool,
-        }
+        #[derive(Debug, Schema)]
+        #[schema(as = Changes, { "allOf": [{ "properties": { $($field: false),* } }] })]
+        pub struct $changes(pub Changes);
 
-        impl $changes {
-            fn check(self, at: ValuePointerRef<'_>) -> Result<Self, ConfigErrors> {
-                let mut checks = Checks::new(at);
-                for name in &self.remove {
-                    checks.note(Place::Remove, name, None);
-                }
-                for (from, to) in self.rename.iter() {
-                    checks.note(Place::RenamedFrom, from, Some(from));
-                    checks.note(Place::RenamedTo, to, Some(from));
-                }
-                for (name, _) in &self.regex_rewrite {
-                    checks.note(Place::Rewritten, name, Some(name));
-                }
-                for (place, puts) in [
-                    (Place::Set, &self.set),
-                    (Place::OverwriteIfExists, &self.overwrite_if_exists),
-                    (Place::AddIfAbsent, &self.add_if_absent),
-                    (Place::Append, &self.append),
-                ] {
-                    for (name, values) in puts {
-                        checks.note(place, name, Some(name));
-                        if !self.keep_empty_value && values.iter().any($value::is_written_empty) {
-                            checks.empty_value(place, name);
-                        }
-                    }
-                }
-                for (name, _) in &self.dedupe {
-                    checks.note(Place::Deduped, name, Some(name));
-                }
-                let changes_more: fn(&Self) -> bool = $changes_more;
-                checks.changes(
-                    !self.remove_on_match.is_empty()
-                        || !self.filter_state.is_empty()
-                        || changes_more(&self),
-                );
-                match checks.done() {
-                    None => Ok(self),
-                    Some(errors) => Err(errors),
-                }
-            }
-
-            /// The formats of its values, each with where it stands.
-            pub(super) fn formats(&self) -> impl Iterator<Item = (&'static str, String, &Format)> {
-                let puts = [
-                    ("set", &self.set),
-                    ("overwrite_if_exists", &self.overwrite_if_exists),
-                    ("add_if_absent", &self.add_if_absent),
-                    ("append", &self.append),
-                ];
-                let headers = puts.into_iter().flat_map(|(field, puts)| {
-                    puts.iter().flat_map(move |(name, values)| {
-                        let written = name.written().to_owned();
-                        values.iter().map(move |value| (field, written.clone(), value.format()))
-                    })
-                });
-                let states = self.filter_state.iter();
-                let states = states
-                    .map(|(name, value)| ("filter_state", name.as_str().to_owned(), value.format()));
-                headers.chain(states)
-            }
-
-            /// What is left to do when it is known that it is to be done.
-            pub(crate) fn into_changes(self) -> Changes {
-                fn puts(map: OrderedMap<Name, OneOrMany<$value>>) -> Vec<Put> {
-                    let put = |(name, values): (Name, OneOrMany<$value>)| Put {
-                        name: name.into_inner(),
-                        values: values.into_iter().map(Made::from).collect(),
-                    };
-                    map.into_iter().map(put).collect()
-                }
-
-                let renames = self.rename.into_iter();
-                let rewrites = self.regex_rewrite.into_iter();
-                let dedupes = self.dedupe.into_iter();
-                let states = self.filter_state.into_iter();
-                Changes {
-                    remove_on_match: self.remove_on_match.into_iter().map(|test| test.0).collect(),
-                    regex_rewrite: rewrites.map(|(name, rule)| (name.into_inner(), rule)).collect(),
-                    dedupe: dedupes.map(|(name, kept)| (name.into_inner(), kept)).collect(),
-                    filter_state: states
-                        .map(|(name, value)| (name.into_inner(), Made::from(value)))
-                        .collect(),
-                    query: Vec::new(),
-                    traceparent: None,
-                    clear_route_cache: false,
-                    remove: self.remove.into_iter().map(Name::into_inner).collect(),
-                    rename: renames.map(|(from, to)| (from.into_inner(), to.into_inner())).collect(),
-                    set: puts(self.set),
-                    overwrite_if_exists: puts(self.overwrite_if_exists),
-                    add_if_absent: puts(self.add_if_absent),
-                    append: puts(self.append),
-                    keep_empty_value: self.keep_empty_value,
-                }
+        impl Deserr<ConfigErrors> for $changes {
+            fn deserialize_from_value<V: IntoValue>(
+                value: Value<V>,
+                location: ValuePointerRef<'_>,
+            ) -> Result<Self, ConfigErrors> {
+                let changes = Changes::deserialize_from_value(value, location)?;
+                changes.check(Side::$side, location).map(Self)
             }
         }
     };
 }
 
-changes! {
+of! {
+    Request:
     /// What is done to the request's headers.
-    RequestChanges, RequestValue,
-    /// Whether Envoy chooses the route anew. After a change of a header it does so
-    /// anyway.
-    clear_route_cache: bool,
-    /// Changes of the query.
-    query: Given<QueryChanges>,
-    /// Gives the request a `traceparent` where it has none that is valid.
-    traceparent: Given<Traceparent>;
-    |changes| changes.clear_route_cache || changes.query.0.is_some() || changes.traceparent.0.is_some()
+    RequestChanges without "when_status"
 }
 
-changes! {
+of! {
+    Response:
     /// What is done to the response's headers.
-    ResponseChanges, ResponseValue,
-    /// Which responses: those with one of these statuses; all, unless given.
-    when_status: Statuses;
-    |_| false
+    ResponseChanges without "traceparent", "query", "clear_route_cache"
 }
 
-impl RequestChanges {
-    /// The formats of the query's values, each with where it stands.
-    pub(super) fn query_formats(&self) -> impl Iterator<Item = (&'static str, String, &Format)> {
-        let given = self.query.0.iter();
-        let all = given.flat_map(|query| query.set.iter().chain(query.append.iter()));
-        all.map(|(name, value)| ("query", name.as_str().to_owned(), value.format()))
+of! {
+    ResponseTrailers:
+    /// What is done to trailers, of a request or a response.
+    TrailerChanges without "when_status", "traceparent", "query", "clear_route_cache"
+}
+
+impl Changes {
+    fn check(self, side: Side, at: ValuePointerRef<'_>) -> Result<Self, ConfigErrors> {
+        let mut checks = Checks::new(at, side);
+        let of_requests = [
+            ("traceparent", self.traceparent.0.is_some()),
+            ("query", self.query.0.is_some()),
+            ("clear_route_cache", self.clear_route_cache.0.is_some()),
+        ];
+        for (field, is_given) in of_requests {
+            checks.field(Side::Request, field, is_given);
+        }
+        checks.field(Side::Response, "when_status", !self.when_status.is_any());
+        for name in &self.remove {
+            checks.note(Place::Remove, name, None);
+        }
+        for (from, to) in self.rename.iter() {
+            checks.note(Place::RenamedFrom, from, Some(from));
+            checks.note(Place::RenamedTo, to, Some(from));
+        }
+        for (name, _) in &self.regex_rewrite {
+            checks.note(Place::Rewritten, name, Some(name));
+        }
+        for (place, puts) in [
+            (Place::Set, &self.set),
+            (Place::OverwriteIfExists, &self.overwrite_if_exists),
+            (Place::AddIfAbsent, &self.add_if_absent),
+            (Place::Append, &self.append),
+        ] {
+            for (name, values) in puts {
+                checks.note(place, name, Some(name));
+                checks.values(place, name, values.iter().map(HeaderValue::as_literal));
+                if !self.keep_empty_value && values.iter().any(HeaderValue::is_written_empty) {
+                    checks.empty_value(place, name);
+                }
+            }
+        }
+        for (name, _) in &self.dedupe {
+            checks.note(Place::Deduped, name, Some(name));
+        }
+        checks.changes(!self.remove_on_match.is_empty() || !self.filter_state.is_empty());
+        checks.changes(self.query.0.is_some() || self.traceparent.0.is_some());
+        checks.changes(self.clear_route_cache.0 == Some(true));
+        ConfigErrors::check(checks.done(), self)
     }
 
-    /// All that is left to do.
-    pub(crate) fn into_all_changes(mut self) -> Changes {
-        let clear_route_cache = self.clear_route_cache;
-        let traceparent = self.traceparent.0.take();
-        let mut query = Vec::new();
-        if let Some(given) = self.query.0.take() {
-            let removed = given.remove.into_iter().map(Parameter::into_inner);
-            query.extend(removed.map(QueryChange::Remove));
-            query.extend(
-                given
-                    .rename
-                    .into_iter()
-                    .map(|(from, to)| QueryChange::Rename(from.into_inner(), to.into_inner())),
-            );
-            let set = given.set.into_iter();
-            query
-                .extend(set.map(|(name, value)| QueryChange::Set(name.into_inner(), value.into())));
-            let appended = given.append.into_iter();
-            query.extend(
-                appended.map(|(name, value)| QueryChange::Append(name.into_inner(), value.into())),
-            );
-        }
-        Changes {
-            query,
-            traceparent,
-            clear_route_cache,
-            ..self.into_changes()
-        }
+    /// Its values, each with where it stands.
+    pub(super) fn values(&self) -> impl Iterator<Item = Spot<'_>> {
+        let puts = [
+            ("set", &self.set),
+            ("overwrite_if_exists", &self.overwrite_if_exists),
+            ("add_if_absent", &self.add_if_absent),
+            ("append", &self.append),
+        ];
+        let headers = puts.into_iter().flat_map(|(field, puts)| {
+            puts.iter().flat_map(move |(name, values)| {
+                let is_list = values.len() > 1;
+                let values = values.iter().enumerate();
+                values.map(move |(index, value)| Spot {
+                    within: None,
+                    field,
+                    name: name.written(),
+                    index: is_list.then_some(index),
+                    value,
+                })
+            })
+        });
+        let states = self.filter_state.iter();
+        let states = states.map(|(name, value)| Spot {
+            within: None,
+            field: "filter_state",
+            name: name.as_str(),
+            index: None,
+            value,
+        });
+        let parameters = self.query.0.iter().flat_map(|query| {
+            let set = query.set.iter().map(|one| ("set", one));
+            set.chain(query.append.iter().map(|one| ("append", one)))
+        });
+        let parameters = parameters.map(|(field, (name, value))| Spot {
+            within: Some("query"),
+            field,
+            name: name.as_str(),
+            index: None,
+            value,
+        });
+        headers.chain(states).chain(parameters)
     }
 }
 
-/// A change of the query.
-#[derive(Debug)]
-pub(crate) enum QueryChange {
-    Remove(Box<str>),
-    Rename(Box<str>, Box<str>),
-    Set(Box<str>, Made),
-    Append(Box<str>, Made),
+/// Where a value stands in a block.
+pub(super) struct Spot<'a> {
+    /// What the field is in.
+    within: Option<&'static str>,
+    field: &'static str,
+    name: &'a str,
+    /// Its place among several.
+    index: Option<usize>,
+    pub(super) value: &'a HeaderValue,
+}
+
+impl Spot<'_> {
+    /// Says what is wrong with the value, where it stands.
+    pub(super) fn add(
+        &self,
+        block: ValuePointerRef<'_>,
+        problem: Problem,
+        add: &mut dyn FnMut(ValuePointerRef<'_>, Problem),
+    ) {
+        let within = self.within.map(|field| block.push_key(field));
+        let block = within.unwrap_or(block);
+        let at = block.push_key(self.field);
+        let at = at.push_key(self.name);
+        let element = self.index.map(|index| at.push_index(index));
+        let at = element.unwrap_or(at);
+        match self.value.field() {
+            Some(field) => add(at.push_key(field), problem),
+            None => add(at, problem),
+        }
+    }
 }
 
 /// A test of a header's name, which has no case: of one that rules may change.
@@ -251,6 +248,13 @@ impl Deserr<ConfigErrors> for NameMatch {
     }
 }
 
+impl NameMatch {
+    /// The test.
+    pub fn into_inner(self) -> StringMatch {
+        self.0
+    }
+}
+
 /// Which values of a repeated header are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserr, Schema)]
 #[deserr(error = ConfigErrors)]
@@ -264,31 +268,4 @@ pub enum Dedupe {
     /// Each once, in the order of the first of each.
     #[deserr(rename = "RETAIN_UNIQUE")]
     RetainUnique,
-}
-
-/// The changes of either side.
-#[derive(Debug)]
-pub(crate) struct Changes {
-    pub(crate) remove: Vec<HeaderName>,
-    pub(crate) remove_on_match: Vec<StringMatch>,
-    pub(crate) rename: Vec<(HeaderName, HeaderName)>,
-    pub(crate) regex_rewrite: Vec<(HeaderName, RegexRewrite)>,
-    pub(crate) set: Vec<Put>,
-    pub(crate) overwrite_if_exists: Vec<Put>,
-    pub(crate) add_if_absent: Vec<Put>,
-    pub(crate) append: Vec<Put>,
-    pub(crate) dedupe: Vec<(HeaderName, Dedupe)>,
-    pub(crate) query: Vec<QueryChange>,
-    /// The share of new traces that are recorded, where new ones are to be made.
-    pub(crate) traceparent: Option<Traceparent>,
-    pub(crate) filter_state: Vec<(Box<str>, Made)>,
-    pub(crate) clear_route_cache: bool,
-    pub(crate) keep_empty_value: bool,
-}
-
-/// A header and its values.
-#[derive(Debug)]
-pub(crate) struct Put {
-    pub(crate) name: HeaderName,
-    pub(crate) values: Vec<Made>,
 }

@@ -7,6 +7,7 @@ use legation::config::{
 use legation::format::Format;
 
 use super::scalar::Label;
+use super::side::Side;
 
 /// A request's state has room for this many.
 pub(crate) const MOST_EXPERIMENTS: usize = 8;
@@ -80,7 +81,7 @@ impl Deserr<ConfigErrors> for HashKey {
                 .help("name what tells users apart, such as `%COOKIE(user)%` or `%REQ(x-user)%`");
             return Err(ConfigErrors::at(location, problem));
         }
-        if super::scalar::check_request_uses(format.uses()).is_some() {
+        if Side::Request.check_uses(format.uses()).is_some() {
             let problem = Problem::new("the response has no say in its request's bucket");
             let problem = problem.help("make the key from the request");
             return Err(ConfigErrors::at(location, problem));

@@ -4,6 +4,7 @@ use deserr::ValuePointerRef;
 use legation::config::{ConfigErrors, Problem};
 
 use super::name::Name;
+use super::side::Side;
 
 /// Where a name stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,15 +77,17 @@ impl Place {
 /// The names of a block as they are read, and what is wrong with them.
 pub(super) struct Checks<'a> {
     at: ValuePointerRef<'a>,
+    side: Side,
     noted: Vec<(Place, &'a Name)>,
     changes: bool,
     errors: Option<ConfigErrors>,
 }
 
 impl<'a> Checks<'a> {
-    pub(super) fn new(at: ValuePointerRef<'a>) -> Self {
+    pub(super) fn new(at: ValuePointerRef<'a>, side: Side) -> Self {
         Self {
             at,
+            side,
             noted: Vec::new(),
             changes: false,
             errors: None,
@@ -102,8 +105,22 @@ impl<'a> Checks<'a> {
                 format!("`{name}` stands under `{}` too", last.field())
             };
             self.add(place, key, Problem::new(problem).help(help));
+        } else if let Some(problem) = self.side.check_name(place, name) {
+            self.add(place, key, problem);
         }
         self.noted.push((place, name));
+    }
+
+    /// Notes a field that is `of` one part of a message alone, if it is given.
+    pub(super) fn field(&mut self, of: Side, field: &str, is_given: bool) {
+        if is_given && self.side != of {
+            let problem = Problem::new("unknown field");
+            let problem = problem.help(format!("it is for `{}` alone", of.field()));
+            ConfigErrors::add(
+                &mut self.errors,
+                ConfigErrors::at(self.at.push_key(field), problem),
+            );
+        }
     }
 
     /// Notes that a value under this name is empty.
@@ -117,6 +134,18 @@ impl<'a> Checks<'a> {
             Some(name),
             Problem::new("the value is empty").help(help),
         );
+    }
+
+    /// Notes the values under a name, as far as they are the same for all messages.
+    pub(super) fn values<'v>(
+        &mut self,
+        place: Place,
+        name: &Name,
+        values: impl ExactSizeIterator<Item = Option<&'v [u8]>>,
+    ) {
+        if let Some(problem) = self.side.check_values(name, values) {
+            self.add(place, Some(name), problem);
+        }
     }
 
     /// Notes that something else than a named header is changed, if it is.

@@ -6,6 +6,8 @@ use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 use legation::config::{ConfigErrors, HeaderName, Key, OrderedMap, Problem, Schema};
 use legation::http::header::{self, HeaderName as HttpName};
 
+use crate::grpc;
+
 /// The name of a header that a rule may change.
 ///
 /// Pseudo-headers and `host` are refused: they are the request line, on which
@@ -20,13 +22,18 @@ pub struct Name {
     written: Box<str>,
 }
 
-/// Whether a header of this name is one that rules may change.
+/// Whether a header of this name is one that rules may change without naming it.
 pub(crate) fn may_change(name: &[u8]) -> bool {
     !name.starts_with(b":")
         && ![&b"host"[..], b"content-length", b"transfer-encoding"].contains(&name)
+        && !grpc::is_outcome(name)
 }
 
 impl Name {
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.name.as_str().as_bytes()
+    }
+
     /// The name as the document has it.
     pub(super) fn written(&self) -> &str {
         &self.written

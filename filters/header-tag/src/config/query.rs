@@ -5,7 +5,7 @@ use legation::config::{
     ConfigErrors, Given, Key, OneOrMany, OrderedMap, Percent, Problem, Schema, string,
 };
 
-use super::scalar::RequestValue;
+use super::scalar::HeaderValue;
 
 /// Changes of the query's parameters, in this order.
 #[derive(Debug, Deserr, Schema)]
@@ -20,10 +20,10 @@ pub struct QueryChanges {
     pub rename: OrderedMap<Parameter, Parameter>,
     /// Parameters that have this value and no other afterwards.
     #[deserr(default)]
-    pub set: OrderedMap<Parameter, RequestValue>,
+    pub set: OrderedMap<Parameter, HeaderValue>,
     /// Values to add to those that are there.
     #[deserr(default)]
-    pub append: OrderedMap<Parameter, RequestValue>,
+    pub append: OrderedMap<Parameter, HeaderValue>,
 }
 
 /// The name of a parameter, decoded.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 use legation::config::{ConfigErrors, Key, OneOrMany, Problem, Schema, string};
-use legation::format::{Format, Uses};
+use legation::format::Format;
 
 use super::made::{Finish, Long, OPERATORS};
 
@@ -103,87 +103,68 @@ pub(crate) struct Made {
     pub(crate) finish: Option<Box<Finish>>,
 }
 
-/// What a header is made of, on one side.
-macro_rules! value {
-    ($(#[$doc:meta])* $value:ident, $check:ident) => {
-        $(#[$doc])*
-        #[derive(Debug, Schema)]
-        #[schema({
-            "anyOf": [generator.subschema_for::<Format>(), generator.subschema_for::<Long>()],
-        })]
-        pub struct $value {
-            made: Made,
-            written_empty: bool,
-        }
-
-        impl $value {
-            /// Whether nothing was written, as distinct from what came out of
-            /// the environment empty.
-            pub(super) fn is_written_empty(&self) -> bool {
-                self.written_empty
-            }
-
-            pub(super) fn format(&self) -> &Format {
-                &self.made.format
-            }
-        }
-
-        impl From<$value> for Made {
-            fn from(value: $value) -> Self {
-                value.made
-            }
-        }
-
-        impl Deserr<ConfigErrors> for $value {
-            fn deserialize_from_value<V: IntoValue>(
-                value: Value<V>,
-                location: ValuePointerRef<'_>,
-            ) -> Result<Self, ConfigErrors> {
-                let written_empty = matches!(&value, Value::String(text) if text.trim().is_empty());
-                let is_long = matches!(value, Value::Map(_));
-                let (format, finish) = if is_long {
-                    Long::deserialize_from_value(value, location)?.into_parts()
-                } else {
-                    (Formatted::deserialize_from_value(value, location)?, None)
-                };
-                match $check(format.0.uses()) {
-                    None => Ok(Self {
-                        made: Made { format: format.0, finish },
-                        written_empty,
-                    }),
-                    Some(problem) if is_long => {
-                        Err(ConfigErrors::at(location.push_key("value"), problem))
-                    }
-                    Some(problem) => Err(ConfigErrors::at(location, problem)),
-                }
-            }
-        }
-    };
+/// What a header, a trailer or a parameter is made of.
+#[derive(Debug, Schema)]
+#[schema({
+    "anyOf": [generator.subschema_for::<Format>(), generator.subschema_for::<Long>()],
+})]
+pub struct HeaderValue {
+    made: Made,
+    written_empty: bool,
+    /// Whether it was written as an object.
+    is_long: bool,
 }
 
-value! {
-    /// What a request's header is made of: a format without the response.
-    RequestValue, check_request_uses
+impl HeaderValue {
+    /// Whether nothing was written, as distinct from what came out of
+    /// the environment empty.
+    pub(super) fn is_written_empty(&self) -> bool {
+        self.written_empty
+    }
+
+    pub(super) fn format(&self) -> &Format {
+        &self.made.format
+    }
+
+    /// The field of it that has the format, where it has fields.
+    pub(super) fn field(&self) -> Option<&'static str> {
+        self.is_long.then_some("value")
+    }
+
+    /// The value, where it is the same for all messages.
+    pub(crate) fn as_literal(&self) -> Option<&[u8]> {
+        let literal = self.made.format.as_literal();
+        literal.filter(|_| self.made.finish.is_none())
+    }
 }
 
-value! {
-    /// What a response's header is made of: a format without trailers.
-    ResponseValue, check_response_uses
+impl From<HeaderValue> for Made {
+    fn from(value: HeaderValue) -> Self {
+        value.made
+    }
 }
 
-pub(super) fn check_request_uses(uses: Uses) -> Option<Problem> {
-    let uses_response = uses.response_headers || uses.response_trailers || uses.response_attributes;
-    uses_response.then(|| {
-        Problem::new("a request's header cannot be made from the response")
-            .help("there is none yet: put it under `response`")
-    })
-}
-
-fn check_response_uses(uses: Uses) -> Option<Problem> {
-    uses.response_trailers.then(|| {
-        Problem::new("a header cannot be made from the trailers")
-            .help("they arrive after the body, when the headers are on their way")
-    })
+impl Deserr<ConfigErrors> for HeaderValue {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, ConfigErrors> {
+        let written_empty = matches!(&value, Value::String(text) if text.trim().is_empty());
+        let is_long = matches!(value, Value::Map(_));
+        let (format, finish) = if is_long {
+            Long::deserialize_from_value(value, location)?.into_parts()
+        } else {
+            (Formatted::deserialize_from_value(value, location)?, None)
+        };
+        Ok(Self {
+            made: Made {
+                format: format.0,
+                finish,
+            },
+            written_empty,
+            is_long,
+        })
+    }
 }
 
 /// Statuses of a response: codes, and classes of them.

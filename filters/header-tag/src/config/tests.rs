@@ -608,3 +608,88 @@ fn long_values_and_the_other_operations_name_their_mistakes() {
         ][..1],
     );
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn trailers_are_spared_what_is_not_for_them_and_a_call_keeps_its_status() {
+    for (rule, error) in [
+        (
+            r#"{"request_trailers": {"set": {"x-a": "%TRAILER(x-b)%"}}}"#,
+            "request_trailers.set.x-a: a request's trailer cannot be made from the response",
+        ),
+        (
+            r#"{"request_trailers": {"set": {"x-a": {"value": "%RESP(x-b)%"}}}}"#,
+            "request_trailers.set.x-a.value: a request's trailer cannot be made",
+        ),
+        (
+            r#"{"response_trailers": {"append": {"x-a": ["1", "%REQUEST_TRAILER(x-b)%"]}}}"#,
+            "response_trailers.append.x-a[1]: a response cannot be made from the request's trailers",
+        ),
+        (
+            r#"{"request": {"set": {"x-a": "%REQUEST_TRAILER(x-b)%"}}}"#,
+            "request.set.x-a: a header cannot be made from the trailers",
+        ),
+        (
+            r#"{"response": {"set": {"x-a": "%REQUEST_TRAILER(x-b)%"}}}"#,
+            "response.set.x-a: a header cannot be made from the trailers",
+        ),
+        (
+            r#"{"response_trailers": {"set": {"x-a": "%CAPTURE(id)%"}}}"#,
+            "response_trailers.set.x-a: the rule's condition captures no `id`",
+        ),
+        (
+            r#"{"response_trailers": {}}"#,
+            "response_trailers: nothing is changed here",
+        ),
+        (
+            r#"{"response_trailers": {"when_status": 200, "remove": "x-a"}}"#,
+            "response_trailers.when_status: unknown field",
+        ),
+        (
+            r#"{"request_trailers": {"query": {"remove": "x"}}}"#,
+            "request_trailers.query: unknown field",
+        ),
+        (
+            r#"{"response_trailers": {"set": {"Content-Type": "a/b"}}}"#,
+            "response_trailers.set.Content-Type: `content-type` is not for trailers",
+        ),
+        (
+            r#"{"request_trailers": {"remove": ["x-a", "trailer"]}}"#,
+            "request_trailers.remove: `trailer` is not for trailers",
+        ),
+        (
+            r#"{"response_trailers": {"remove": "grpc-status"}}"#,
+            "response_trailers.remove: a gRPC answer has one `grpc-status`, and no other has any; where",
+        ),
+        (
+            r#"{"response": {"set": {"grpc-status": "0"}}}"#,
+            "response.set.grpc-status: a gRPC answer has one `grpc-status`",
+        ),
+        (
+            r#"{"response_trailers": {"rename": {"x-a": "grpc-status"}}}"#,
+            "response_trailers.rename.x-a: a gRPC answer has one `grpc-status`",
+        ),
+        (
+            r#"{"response_trailers": {"overwrite_if_exists": {"grpc-status": "UNAVAILABLE"}}}"#,
+            "response_trailers.overwrite_if_exists.grpc-status: a gRPC status is one number from 0 to 16",
+        ),
+        (
+            r#"{"response_trailers": {"overwrite_if_exists": {"grpc-status": ["1", "2"]}}}"#,
+            "response_trailers.overwrite_if_exists.grpc-status: a gRPC status is one number",
+        ),
+    ] {
+        assert_begin(
+            &errors(&format!(r#"{{"rules": [{rule}]}}"#)),
+            &[&format!("rules[0].{error}")],
+        );
+    }
+    for rule in [
+        r#"{"request_trailers": {"set": {"x-a": "%REQ(x-b)% %REQUEST_TRAILER(x-c)%"}}}"#,
+        r#"{"response_trailers": {"set": {"x-a": "%REQ(x-b)% %RESP(x-c)% %TRAILER(x-d)% %RESPONSE_CODE%"}}}"#,
+        r#"{"response_trailers": {"remove": "grpc-message", "overwrite_if_exists": {"grpc-status": "14"}}}"#,
+        r#"{"response": {"regex_rewrite": {"grpc-status": {"pattern": "5", "substitution": "7"}}}}"#,
+        r#"{"response_trailers": {"filter_state": {"a": "%TRAILER(grpc-status)%"}}}"#,
+        r#"{"request": {"remove": "content-type"}, "response": {"remove": "trailer"}}"#,
+    ] {
+        accept(&format!(r#"{{"rules": [{rule}]}}"#));
+    }
+}

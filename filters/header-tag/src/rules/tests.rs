@@ -95,7 +95,7 @@ fn report_matches_and_changes_nothing() {
     let mut request = sent.clone();
     let decision = decide(&rules(config), &mut request);
     assert_eq!(matched(&decision), [0]);
-    assert!(!decision.awaits_response);
+    assert!(!decision.awaits_more);
     assert_eq!(request, sent);
 }
 
@@ -129,7 +129,7 @@ fn only_rules_with_changes_to_the_response_are_remembered() {
     for (path, awaits) in [("/a", false), ("/b", true), ("/c", false)] {
         let mut request = Fake::request(&[]).path(path);
         assert_eq!(
-            decide(&rules(config), &mut request).awaits_response,
+            decide(&rules(config), &mut request).awaits_more,
             awaits,
             "{path}"
         );
