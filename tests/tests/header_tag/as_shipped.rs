@@ -6,11 +6,11 @@ use anyhow::{Context, Result};
 use legation_tests::{Config, Reply, Request, Stage, workspace_root};
 use serde_json::json;
 
-use super::{FILTER, assert_unharmed, tags, with};
+use super::{FILTER, assert_unharmed, shared, tags, with};
 
 #[test]
 fn the_shipped_file_tags_requests_and_hides_what_runs_behind() -> Result<()> {
-    let stage = Stage::start(&Config::filter(FILTER)?)?;
+    let stage = shared(Config::filter(FILTER)?)?;
     stage
         .upstream()
         .enqueue(Reply::ok().header("x-powered-by", "secret"));
@@ -37,7 +37,7 @@ fn a_struct_and_json_text_are_the_same_configuration() -> Result<()> {
         with(&configuration)?,
         Config::filter(FILTER)?.struct_configuration(FILTER, configuration.clone()),
     ] {
-        let stage = Stage::start(&config)?;
+        let stage = shared(config)?;
         stage.upstream().enqueue(Reply::status(418));
 
         let exchange = stage.exchange(Request::get("/"))?;

@@ -4,7 +4,7 @@ use anyhow::Result;
 use legation_tests::{Reply, Request, Stage};
 use serde_json::{Value, json};
 
-use super::{FILTER, assert_unharmed, modules, start, tags, with};
+use super::{FILTER, assert_unharmed, modules, shared, start, tags, with};
 
 /// Reads, moves and copies whatever a client and an upstream send.
 fn everything() -> Value {
@@ -43,7 +43,7 @@ fn assert_still_well(stage: &Stage) -> Result<()> {
 #[test]
 fn bytes_that_are_not_text_pass_and_are_copied() -> Result<()> {
     for module in modules()? {
-        let stage = Stage::start(&with(&everything())?.module(FILTER, &module))?;
+        let stage = shared(with(&everything())?.module(FILTER, &module))?;
         let bytes = b"a\xffb\x80\xfe".as_slice();
         stage
             .upstream()
@@ -72,7 +72,7 @@ fn bytes_that_are_not_text_pass_and_are_copied() -> Result<()> {
 fn a_thousand_headers_and_one_of_60_kb_pass() -> Result<()> {
     for module in modules()? {
         let config = with(&everything())?.module(FILTER, &module);
-        let stage = Stage::start(&config.header_limits(3_000, 512))?;
+        let stage = shared(config.header_limits(3_000, 512))?;
         let many = || {
             let plain = (0..500).map(|number| (format!("x-{number}"), number.to_string()));
             let repeated = (0..500).map(|number| ("x-old".to_owned(), number.to_string()));

@@ -8,6 +8,7 @@ mod observed;
 mod requests;
 mod requests_only;
 mod responses;
+mod trailers;
 mod updated;
 
 use std::path::PathBuf;
@@ -18,8 +19,13 @@ use serde_json::Value;
 
 const FILTER: &str = "header-tag";
 
+/// In an Envoy that tests share.
 fn start(configuration: &Value) -> Result<Stage> {
-    Ok(Stage::start(&with(configuration)?)?)
+    shared(with(configuration)?)
+}
+
+fn shared(config: Config) -> Result<Stage> {
+    Ok(Stage::start(&config.shared())?)
 }
 
 fn with(configuration: &Value) -> Result<Config> {
@@ -39,7 +45,12 @@ fn modules() -> Result<[PathBuf; 2]> {
 fn assert_unharmed(stage: &Stage) -> Result<()> {
     let admin = stage.admin();
     assert_eq!(admin.stat("wasm.header-tag.vm_reload")?, Some(0));
-    assert_eq!(admin.stat("wasmcustom.header_tag.errors")?, Some(0));
+    assert_no_errors(stage)
+}
+
+fn assert_no_errors(stage: &Stage) -> Result<()> {
+    let errors = stage.admin().stat("wasmcustom.header_tag.errors")?;
+    assert_eq!(errors, Some(0));
     let log = stage.envoy().log_entries();
     let failures: Vec<_> = log.iter().filter(|entry| entry.is_error()).collect();
     assert!(failures.is_empty(), "{failures:#?}");

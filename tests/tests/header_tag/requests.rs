@@ -1,15 +1,15 @@
 //! What becomes of requests.
 
 use anyhow::Result;
-use legation_tests::{Reply, Request, Stage};
+use legation_tests::{Reply, Request};
 use serde_json::json;
 
-use super::{FILTER, assert_unharmed, start, tags, with};
+use super::{FILTER, assert_unharmed, shared, start, tags, with};
 
 #[test]
 fn values_come_from_all_that_envoy_knows_of_a_request() -> Result<()> {
-    let stage = Stage::start(
-        &with(&json!({"rules": [{"request": {"set": {
+    let stage = shared(
+        with(&json!({"rules": [{"request": {"set": {
             "x-t-attribute": "%ATTRIBUTE(request.method)% %ATTRIBUTE(destination.port)%",
             "x-t-address": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
             "x-t-cookie": "%COOKIE(b)%",
@@ -82,7 +82,7 @@ fn http2_requests_are_tagged_alike() -> Result<()> {
         "request": {"set": {"x-t-a": "%PROTOCOL% %REQ(:method)%"}},
         "response": {"set": {"x-t-b": "%REQ(:path)%"}}
     }]}))?;
-    let stage = Stage::start(&config.http2_upstream("upstream"))?;
+    let stage = shared(config.http2_upstream("upstream"))?;
     stage.upstream().enqueue(
         Reply::ok()
             .header("content-type", "application/grpc")
@@ -125,7 +125,7 @@ fn the_route_is_chosen_by_the_tag() -> Result<()> {
             "request": {"set": {"x-t-release": "canary"}}
         }]
     }))?;
-    let stage = Stage::start(&config.hcm(&routes))?;
+    let stage = shared(config.hcm(&routes))?;
 
     let canary = stage.send(Request::get("/").header("cookie", "canary=1"))?;
     let forged = stage.send(Request::get("/").header("x-t-release", "canary"))?;

@@ -1,13 +1,15 @@
 //! The module `header-tag-request`.
 
 use anyhow::Result;
-use legation_tests::{Config, Envoy, Request, Stage, StartError};
+use legation_tests::{Config, Envoy, Request, StartError};
 use serde_json::json;
+
+use super::shared;
 
 #[test]
 fn the_module_for_requests_tags_them_and_lets_responses_pass() -> Result<()> {
     let config = json!({ "rules": [{ "request": { "set": { "X-Envoy-Plugin": "header-tag" } } }] });
-    let stage = Stage::start(&Config::with_filter("header-tag-request", config)?)?;
+    let stage = shared(Config::with_filter("header-tag-request", config)?)?;
     for _ in 0..3 {
         let exchange = stage.exchange(Request::get("/").header("x-envoy-plugin", "forged"))?;
         let arrived = exchange.arrived()?;

@@ -1,10 +1,10 @@
 //! What becomes of responses.
 
 use anyhow::Result;
-use legation_tests::{Reply, Request, Stage};
+use legation_tests::{Reply, Request};
 use serde_json::json;
 
-use super::{FILTER, assert_unharmed, start, tags, with};
+use super::{FILTER, assert_unharmed, shared, start, tags, with};
 
 #[test]
 fn the_rules_that_matched_the_request_change_its_response() -> Result<()> {
@@ -80,7 +80,7 @@ fn an_answer_of_a_filter_in_front_passes_as_it_is() -> Result<()> {
         }
     });
     let config = with(&json!({"rules": [{"response": {"set": {"x-t-all": "1"}}}]}))?;
-    let stage = Stage::start(&config.insert_filter_before(FILTER, deny))?;
+    let stage = shared(config.insert_filter_before(FILTER, deny))?;
 
     let denied = stage.send(Request::get("/admin"))?;
     let allowed = stage.send(Request::get("/"))?;
