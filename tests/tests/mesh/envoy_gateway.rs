@@ -1,7 +1,7 @@
 //! What Envoy Gateway's control plane makes of its objects, as far as an Envoy sees of it.
 //!
 //! From its source: `internal/xds/translator/wasm.go` and `httpfilters.go` (filters, and their order),
-//! `jsonpatch.go` (patches).
+//! `jsonpatch.go` (patches), `listener.go` (limits of connections).
 
 use anyhow::{Context, Result, ensure};
 use legation_tests::module;
@@ -10,6 +10,7 @@ use serde_json_path::JsonPath;
 
 use crate::istio::{WASM, items};
 use crate::manifest::Manifest;
+use crate::world::hcm;
 
 const CLUSTER: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
 const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
@@ -79,6 +80,26 @@ pub fn clusters(objects: &[Manifest]) -> Vec<Value> {
     clusters
         .map(|patch| patch["operation"]["value"].clone())
         .collect()
+}
+
+/// Limits what a listener's connections hold, as a `ClientTrafficPolicy` says or, without one, by default.
+pub fn limit_connections(objects: &[Manifest], listener: &mut Value) -> Result<()> {
+    let policy = objects
+        .iter()
+        .find(|one| one.kind() == "ClientTrafficPolicy");
+    let said = |path: &str| policy.and_then(|policy| policy.spec().pointer(path));
+    let buffer = said("/connection/bufferLimit").map_or(Ok(32_768), bytes)?;
+    let window = said("/http2/initialStreamWindowSize").map_or(Ok(65_536), bytes)?;
+    listener["per_connection_buffer_limit_bytes"] = json!(buffer);
+    hcm(listener)["http2_protocol_options"] = json!({"initial_stream_window_size": window});
+    Ok(())
+}
+
+/// A Kubernetes quantity, such as `512Ki`.
+fn bytes(quantity: &Value) -> Result<u32> {
+    let kibibytes = quantity.as_str().and_then(|text| text.strip_suffix("Ki"));
+    let kibibytes = kibibytes.with_context(|| format!("{quantity} is not in Ki"))?;
+    Ok(kibibytes.parse::<u32>()? * 1024)
 }
 
 /// Applies what patches change in a listener.

@@ -29,7 +29,8 @@ fn every_envoy_filter_does_what_it_says() -> Result<()> {
         )?;
     }
     shows::reports_are_collected(&Site::of("envoyfilter.csp")?)?;
-    shows::logout_tokens_are_read(&Site::of("envoyfilter.oauth2")?)
+    shows::logout_tokens_are_read(&Site::of("envoyfilter.oauth2")?)?;
+    shows::requests_are_read(&Site::of("envoyfilter.body-guard")?)
 }
 
 #[test]
@@ -44,7 +45,8 @@ fn every_envoy_extension_policy_does_what_it_says() -> Result<()> {
         assert!(!other.arrived()?.headers.contains("x-envoy-plugin"));
     }
     shows::reports_are_collected(&Site::of("gateway.csp")?)?;
-    shows::logout_tokens_are_read(&Site::of("gateway.oauth2")?)
+    shows::logout_tokens_are_read(&Site::of("gateway.oauth2")?)?;
+    shows::requests_are_read(&Site::of("gateway.body-guard")?)
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What each filter does as it ships, wherever it runs.
 
 use anyhow::{Result, bail};
-use legation_tests::{DEADLINE, Request, wait_for};
+use legation_tests::{DEADLINE, RawConnection, Request, wait_for};
 use serde_json::json;
 
 use crate::world::Site;
@@ -9,6 +9,7 @@ use crate::world::Site;
 /// Requests that show the filter of a file at work: what it lets through, and what it does not.
 pub fn show(file: &str, site: &Site) -> Result<()> {
     match file {
+        "body-guard" => body_guard(site),
         "csp" => csp(site),
         "header-tag" => header_tag(site),
         "jwt-auth" => jwt_auth(site),
@@ -18,6 +19,29 @@ pub fn show(file: &str, site: &Site) -> Result<()> {
         "suite" => suite(site),
         other => bail!("nothing shows what {other} does"),
     }
+}
+
+/// What does without reading requests, and so holds of each form.
+fn body_guard(site: &Site) -> Result<()> {
+    let order = |kind| Request::post("/api/orders", "{}").header("content-type", kind);
+    assert_eq!(site.status(order("application/json"))?, 200);
+    let refused = site.send(order("text/plain"))?;
+    assert_eq!(refused.response.status, 415);
+    assert!(refused.received.is_none());
+
+    // By its stated length alone.
+    let mut raw = RawConnection::open(site.address())?;
+    raw.send(
+        b"POST /api/orders HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 262145\r\n\r\n",
+    )?;
+    let answer = raw.read_until(b"\r\n\r\n")?;
+    assert!(answer.starts_with(b"HTTP/1.1 413"));
+
+    let masked = site.send(Request::get("/api/orders"))?;
+    assert_eq!(masked.response.text(), "[redacted]1111");
+    let page = site.send(Request::get("/"))?;
+    assert_eq!(page.response.text(), "4111 1111 1111 1111");
+    Ok(())
 }
 
 fn csp(site: &Site) -> Result<()> {
@@ -131,5 +155,27 @@ pub fn logout_tokens_are_read(site: &Site) -> Result<()> {
     let exchange = site.send(request.header("content-type", kind))?;
     assert_eq!(exchange.response.status, 400);
     assert!(exchange.received.is_none());
+    Ok(())
+}
+
+/// Requests are read before they go on: strictly, with rules for fields, and as far as `max_bytes` allows.
+pub fn requests_are_read(site: &Site) -> Result<()> {
+    let order = |body: &str| {
+        Request::post("/api/orders", body.to_owned()).header("content-type", "application/json")
+    };
+    for bad in [
+        r#"{"a":"#,
+        r#"{"a":1,"a":2}"#,
+        r#"{"user":{"is_admin":true}}"#,
+    ] {
+        let refused = site.send(order(bad))?;
+        assert_eq!(refused.response.status, 400, "{bad}");
+        assert!(refused.received.is_none(), "{bad}");
+    }
+    let large = format!("{:?}", "a".repeat(200_000));
+    let passed = site.send(order(&large))?;
+    assert_eq!(passed.response.status, 200, "{}", passed.response);
+    assert_eq!(passed.arrived()?.body.len(), large.len());
+    assert_eq!(site.send_http2(order(&large))?.status, 200);
     Ok(())
 }

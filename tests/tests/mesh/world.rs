@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,8 +11,8 @@ use anyhow::{Context, Result, anyhow, ensure};
 use legation_testing::scenario::Scenario;
 use legation_tests::jwt::{Claims, Issuer, Key};
 use legation_tests::{
-    Client, Config, Exchange, Received, Reply, ReportOnPanic, Request, SECRET, Stage, Upstream,
-    workspace_root,
+    Client, Config, Exchange, Received, Reply, ReportOnPanic, Request, Response, SECRET, Stage,
+    Upstream, workspace_root,
 };
 use serde_json::{Value, json};
 
@@ -22,17 +23,20 @@ use crate::manifest::{Manifest, manifests, of_kind};
 /// The upstream of the listeners that scenarios have.
 const SCENARIOS: &str = "scenarios";
 /// What may stand beside each other, in the order of the chain.
-pub const CHAIN: [&str; 6] = [
+pub const CHAIN: [&str; 7] = [
     "csp",
     "oauth2",
     "jwt-auth",
     "rate-limit",
     "rate-limit-global",
+    "body-guard",
     "header-tag",
 ];
 const ISSUER: &str = "https://login.example";
-/// Six modules are compiled one after another, which takes eight seconds where nothing else runs.
+/// Seven modules are compiled one after another, which takes ten seconds where nothing else runs.
 const PATIENCE: Duration = Duration::from_secs(180);
+/// A card's number that has its check digit right.
+const CARD: &str = "4111 1111 1111 1111";
 /// A `RateLimitResponse` that says OVER_LIMIT.
 const OVER_LIMIT: [u8; 2] = [8, 2];
 
@@ -78,6 +82,15 @@ impl Site {
         Ok(Exchange { response, received })
     }
 
+    /// The same by HTTP/2.
+    pub fn send_http2(&self, request: Request) -> Result<Response> {
+        Client::http2(self.address()).send(request)
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.client.address()
+    }
+
     pub fn status(&self, request: Request) -> Result<u16> {
         Ok(self.send(request)?.response.status)
     }
@@ -104,6 +117,11 @@ impl Plan {
             entries.push(self.discovered(filter)?);
         }
         self.config = self.config.clone().add_chain(name, &entries);
+        // Istio leaves both limits to Envoy.
+        self.edit_listener(name, |listener| {
+            remove(listener, "per_connection_buffer_limit_bytes");
+            remove(hcm(listener), "http2_protocol_options");
+        });
         Ok(())
     }
 
@@ -146,6 +164,10 @@ fn patient(configuration: &mut Value) {
         let patient = format!("{:?}: {:?}", "timeout", "30s");
         *configuration = json!(text.replace(&shipped, &patient).replace(&compact, &patient));
     }
+}
+
+fn remove(object: &mut Value, field: &str) {
+    object.as_object_mut().and_then(|it| it.remove(field));
 }
 
 /// A listener's only connection manager.
@@ -205,6 +227,7 @@ impl World {
             Reply::ok()
                 .header("content-type", "text/html")
                 .header("x-powered-by", "the upstream")
+                .body(CARD)
         })?;
         Ok(Self {
             stage: Stage::with_upstream(&config, upstream)?,
@@ -238,7 +261,8 @@ impl Plan {
             self.config = self.config.clone().add_chain(&name, &filters);
             let mut patched = Ok(());
             self.edit_listener(&name, |listener| {
-                patched = envoy_gateway::patch_listener(&beside, listener);
+                patched = envoy_gateway::limit_connections(&beside, listener)
+                    .and_then(|()| envoy_gateway::patch_listener(&beside, listener));
                 let routes = &mut hcm(listener)["route_config"]["virtual_hosts"][0]["routes"];
                 let mut without = routes[0].clone();
                 without["match"]["prefix"] = json!("/no-policy/");
@@ -359,13 +383,28 @@ fn chain_of<'a>(policies: impl Iterator<Item = &'a Manifest> + Clone) -> Result<
         policy["spec"]["wasm"] = json!(chain);
         // What needs a patch of its own stays out.
         for wasm in policy["spec"]["wasm"].as_array_mut().into_iter().flatten() {
-            for needs_patch in ["collector", "back_channel_logout"] {
-                wasm["config"]
-                    .as_object_mut()
-                    .and_then(|it| it.remove(needs_patch));
-            }
+            take_what_reads_requests(&mut wasm["config"]);
         }
     }))
+}
+
+/// Takes out of a filter's configuration what reads bodies before their requests go on, of any filter. Says whether
+/// there was any.
+pub fn take_what_reads_requests(configuration: &mut Value) -> bool {
+    let mut found = take(configuration, &["collector", "back_channel_logout"]);
+    let rules = configuration.get_mut("rules").and_then(Value::as_array_mut);
+    for rule in rules.into_iter().flatten() {
+        // Of header-tag a `request` has none of these.
+        if let Some(request) = rule.get_mut("request") {
+            found |= take(request, &["json", "fields", "redact"]);
+        }
+    }
+    found
+}
+
+fn take(object: &mut Value, names: &[&str]) -> bool {
+    let object = object.as_object_mut();
+    object.is_some_and(|object| names.iter().filter_map(|name| object.remove(*name)).count() > 0)
 }
 
 /// All plugins that may stand beside each other: the suite has members of its own in their place.
@@ -378,6 +417,7 @@ pub fn together(plugins: &[Manifest]) -> Result<Vec<Delivered>> {
 /// The scenarios that are played by a plugin with the configuration of each.
 pub fn scenarios_of(plugin: &Manifest) -> Result<Vec<Scenario>> {
     let names: &[&str] = match plugin.name() {
+        "body-guard" => &["responses"],
         "csp" => &["first_example", "nonces"],
         "header-tag" => &["first_example", "conditions", "responses"],
         "jwt-auth" => &["first_example", "locations"],
