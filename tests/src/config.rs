@@ -110,6 +110,12 @@ impl Config {
             if let Some(filters) = hcm["http_filters"].as_array_mut() {
                 filters.retain(walk::is_router);
             }
+            // For a filter that holds requests, and with it.
+            let hosts = hcm.pointer_mut("/route_config/virtual_hosts");
+            let hosts = hosts.and_then(Value::as_array_mut);
+            for host in hosts.into_iter().flatten().filter_map(Value::as_object_mut) {
+                host.remove("request_body_buffer_limit");
+            }
         });
         Ok(config)
     }

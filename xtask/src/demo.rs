@@ -1,5 +1,6 @@
 //! `cargo xtask demo`: every filter at work in the real Envoy.
 
+mod canary;
 mod changes;
 mod print;
 mod shows;
@@ -180,8 +181,11 @@ fn show_all(
     if stop.wait(Duration::ZERO) {
         bail!("stopped");
     }
-    let (good, bad) = changes::show()?;
-    Ok((kept + good, broken + bad))
+    for (good, bad) in [canary::show()?, changes::show()?] {
+        kept += good;
+        broken += bad;
+    }
+    Ok((kept, broken))
 }
 
 fn show_one(stage: &Stage, provider: &Idp, show: &Show) -> Result<(usize, usize)> {

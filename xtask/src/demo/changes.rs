@@ -8,7 +8,8 @@ use legation_tests::load::{Answer, Effects, Load, none_failed, version_of};
 use legation_tests::{Config, Reply, Request, Stage, Upstream, WatchedFilter, wasm_filter};
 use serde_json::{Value, json};
 
-use crate::terminal::{self, BAD, BOLD, DIM, GOOD, Wait};
+use super::print;
+use crate::terminal::{self, BOLD, DIM, Wait};
 
 const FILTER: &str = "header-tag";
 /// By which policy an answer was made.
@@ -89,7 +90,7 @@ fn change(
     };
     let changed = Effects::of(&load, CHANGES, shown, write);
     let answers = load.stop();
-    let outcome = [
+    Ok(print::outcomes([
         changed.map(|effects| {
             let [first, first_99] = effects.first();
             let [everywhere, everywhere_99] = effects.everywhere();
@@ -101,19 +102,5 @@ fn change(
             "every answer is by the policy before or the one just written".to_owned()
         }),
         none_failed(&answers),
-    ];
-    let (mut kept, mut broken) = (0, 0);
-    for promise in outcome {
-        match promise {
-            Ok(promise) => {
-                kept += 1;
-                println!("  {GOOD}✓{GOOD:#} {promise}");
-            }
-            Err(error) => {
-                broken += 1;
-                println!("  {BAD}✗{BAD:#} {error:#}");
-            }
-        }
-    }
-    Ok((kept, broken))
+    ]))
 }

@@ -2,6 +2,7 @@
 
 use anstream::println;
 use anstyle::Style;
+use anyhow::Result;
 use legation_tests::{Exchange, ID_HEADER};
 
 use super::shows::{self, Promise, Show};
@@ -55,8 +56,8 @@ fn answer(show: &Show, exchange: &Exchange) {
     let head = answered.get(..page.unwrap_or(answered.len()));
     let mut back = changes(head.unwrap_or_default(), &back, &promised);
     // Another body says what arrived, which stands above.
-    if page.is_some() {
-        back.extend(unchanged(&body));
+    if let Some(page) = page.and_then(|page| answered.get(page..)) {
+        back.extend(body_changes(page, &body));
     }
     beside(
         "upstream answered",
@@ -64,6 +65,24 @@ fn answer(show: &Show, exchange: &Exchange) {
         "came back",
         &back,
     );
+}
+
+/// Says which promises were kept, and why others were not; gives how many of each.
+pub(super) fn outcomes(promises: impl IntoIterator<Item = Result<String>>) -> (usize, usize) {
+    let (mut kept, mut broken) = (0, 0);
+    for promise in promises {
+        match promise {
+            Ok(promise) => {
+                kept += 1;
+                println!("  {GOOD}✓{GOOD:#} {promise}");
+            }
+            Err(error) => {
+                broken += 1;
+                println!("  {BAD}✗{BAD:#} {error:#}");
+            }
+        }
+    }
+    (kept, broken)
 }
 
 /// The lines that a show promises to see.
@@ -122,6 +141,22 @@ fn changes(before: &[String], after: &[String], promised: &[String]) -> Vec<Line
     changes
 }
 
+/// What became of a body, each of whose lines stays where it is.
+fn body_changes(before: &[String], after: &[String]) -> Vec<Line> {
+    let marked = |line: &String| {
+        if before.contains(line) {
+            plain(line, Style::new())
+        } else {
+            Line {
+                mark: '+',
+                text: line.clone(),
+                style: GOOD,
+            }
+        }
+    };
+    after.iter().map(marked).collect()
+}
+
 fn beside(left_title: &str, left: &[Line], right_title: &str, right: &[Line]) {
     println!("    {DIM}{left_title:<WIDTH$}{DIM:#}   {DIM}{right_title}{DIM:#}");
     for row in 0..left.len().max(right.len()) {
@@ -173,6 +208,19 @@ mod tests {
                 (' ', "x-request-id: 7"),
             ]
         );
+    }
+
+    #[test]
+    fn what_changed_in_a_body_stands_out_in_its_place() {
+        let before = strings(&["{", "  \"card\": \"4111\"", "}"]);
+        let after = strings(&["{", "  \"card\": \"*\"", "}"]);
+
+        let marks: String = body_changes(&before, &after)
+            .iter()
+            .map(|it| it.mark)
+            .collect();
+
+        assert_eq!(marks, " + ");
     }
 
     #[test]

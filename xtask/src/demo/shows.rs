@@ -12,6 +12,8 @@ use legation_tests::{Exchange, Headers, Received, Reply, Request, Response};
 const PAGE: &str = "/shop";
 /// Where it has one for people who are signed in.
 pub(super) const MEMBERS: &str = "/app/";
+/// Where it has an account, as JSON with numbers that are nobody's to see.
+const ACCOUNT: &str = "/api/account";
 /// Where they sign out.
 const SIGN_OUT: &str = "/oauth2/sign-out";
 /// Where the nonce stands that the upstream is told.
@@ -52,6 +54,10 @@ pub(super) enum Promise {
     ComesBackBeginning(&'static str, &'static str),
     /// The answer comes back without this header.
     ComesBackWithout(&'static str),
+    /// The answer's body has this text.
+    Says(&'static str),
+    /// The answer's body does not have this text.
+    SaysNot(&'static str),
     /// The answer's policy has the nonce that the upstream was told, and the page has it too.
     PageHasNonce,
     /// This counter has come to that.
@@ -64,6 +70,7 @@ pub(super) fn all() -> Vec<Show> {
     shows.extend(oauth2());
     shows.extend(jwt_auth());
     shows.extend(rate_limit());
+    shows.extend(body_guard());
     shows.extend(header_tag());
     shows
 }
@@ -82,6 +89,17 @@ pub(super) fn key() -> Key {
 fn token() -> Claims {
     Claims::of(ISSUER).audience(AUDIENCE)
 }
+
+/// One that may write.
+fn writer() -> Claims {
+    token().claim("scope", "read write")
+}
+
+fn order(body: &str) -> Request {
+    Request::post("/api/orders", body.to_owned()).header("content-type", "application/json")
+}
+
+const COFFEE: &str = r#"{"coffees": 1}"#;
 
 fn with_token(request: Request, claims: &Claims) -> Request {
     let token = claims.signed_by(&key());
@@ -303,7 +321,7 @@ fn jwt_auth() -> Vec<Show> {
             title: "A good token that may only read does not write",
             request: || {
                 let reader = token().claim("scope", "read");
-                with_token(Request::post("/api/orders", "one coffee"), &reader)
+                with_token(order(COFFEE), &reader)
             },
             signed_in: false,
             after: 0,
@@ -312,10 +330,7 @@ fn jwt_auth() -> Vec<Show> {
         Show {
             filter: "jwt-auth",
             title: "One that may write does",
-            request: || {
-                let writer = token().claim("scope", "read write");
-                with_token(Request::post("/api/orders", "one coffee"), &writer)
-            },
+            request: || with_token(order(COFFEE), &writer()),
             signed_in: false,
             after: 0,
             promises: vec![Arrives("x-user", "alice"), Status(200)],
@@ -390,6 +405,70 @@ fn rate_limit() -> Vec<Show> {
     ]
 }
 
+fn body_guard() -> Vec<Show> {
+    use Promise::{Arrives, ComesBack, ComesBackWithout, NeverArrives, Says, SaysNot, Status};
+    const PROBLEM: Promise = ComesBack("content-type", "application/problem+json");
+    let show = |title, request, promises| Show {
+        filter: "body-guard",
+        title,
+        request,
+        signed_in: false,
+        after: 0,
+        promises,
+    };
+    vec![
+        show(
+            "An order in JSON arrives as it was sent",
+            || with_token(order(COFFEE), &writer()),
+            vec![Arrives("content-length", "14"), Status(200)],
+        ),
+        show(
+            "One that servers would read in two ways does not arrive",
+            || with_token(order(r#"{"coffees": 1, "coffees": 100}"#), &writer()),
+            vec![
+                NeverArrives,
+                PROBLEM,
+                Says("duplicate_name"),
+                SaysNot("coffees"),
+                Status(400),
+            ],
+        ),
+        show(
+            "Nor one that ends too soon",
+            || with_token(order(r#"{"coffees": 1"#), &writer()),
+            vec![NeverArrives, PROBLEM, Says("invalid_json"), Status(400)],
+        ),
+        show(
+            "Nor one that is nested deeper than anybody needs",
+            || {
+                let deep = "[".repeat(21) + &"]".repeat(21);
+                with_token(order(&deep), &writer())
+            },
+            vec![NeverArrives, PROBLEM, Says("json_limit"), Status(400)],
+        ),
+        show(
+            "What is no JSON is told what is taken",
+            || {
+                let request = Request::post("/api/orders", "one coffee");
+                with_token(request.header("content-type", "text/plain"), &writer())
+            },
+            vec![NeverArrives, PROBLEM, Says("content_type"), Status(415)],
+        ),
+        show(
+            "Of a card and an account the last characters come back, and no more",
+            || with_token(Request::get(ACCOUNT), &token()),
+            vec![
+                Says("[redacted]1111"),
+                Says("[redacted]3000"),
+                SaysNot("4111 1111"),
+                SaysNot("DE89"),
+                ComesBackWithout("etag"),
+                Status(200),
+            ],
+        ),
+    ]
+}
+
 fn header_tag() -> Vec<Show> {
     use Promise::{Arrives, ComesBackWithout, Status};
     vec![
@@ -447,26 +526,31 @@ pub(super) fn upstream_reply(received: &Received) -> Reply {
 
 /// The upstream's answer line by line, without a body that says what arrived: that stands above.
 pub(super) fn upstream_answer(received: &Received) -> Vec<String> {
-    let headers = upstream_headers(received).map(|(name, value)| format!("{name}: {value}"));
+    let headers = upstream_headers(received).into_iter();
+    let headers = headers.map(|(name, value)| format!("{name}: {value}"));
     let head = std::iter::once("200".to_owned()).chain(headers);
     let page = page(received).map(|page| format!("\n{page}"));
     head.chain(page.iter().flat_map(|page| page.lines().map(str::to_owned)))
         .collect()
 }
 
-fn upstream_headers(received: &Received) -> [(&'static str, &'static str); 3] {
-    let kind = match page(received) {
-        Some(_) => "text/html",
-        None => "application/json",
+fn upstream_headers(received: &Received) -> Vec<(&'static str, &'static str)> {
+    let kind = match received.path.as_str() {
+        PAGE | MEMBERS => "text/html",
+        _ => "application/json",
     };
-    [
+    let mut headers = vec![
         ("content-type", kind),
         ("x-powered-by", "the upstream"),
         ("x-runtime", "0.003"),
-    ]
+    ];
+    if received.path == ACCOUNT {
+        headers.push(("etag", "\"1\""));
+    }
+    headers
 }
 
-/// A page with a script, or one that says who is signed in, in lines that a column has room for.
+/// A page with a script, one that says who is signed in, or an account, in lines that a column has room for.
 fn page(received: &Received) -> Option<String> {
     match received.path.as_str() {
         PAGE => {
@@ -482,6 +566,10 @@ fn page(received: &Received) -> Option<String> {
                 "<!doctype html>\n<p>You are {email}\n<p><a href=\"{SIGN_OUT}\">\n  Sign out</a>\n"
             ))
         }
+        ACCOUNT => Some(
+            "{\n  \"card\": \"4111 1111 1111 1111\",\n  \"iban\": \"DE89370400440532013000\"\n}\n"
+                .to_owned(),
+        ),
         _ => None,
     }
 }
@@ -505,6 +593,8 @@ impl Promise {
                 matches!(back.all(name)[..], [value] if value.starts_with(start.as_bytes()))
             }
             Self::ComesBackWithout(name) => !back.contains(name),
+            Self::Says(text) => exchange.response.text().contains(text),
+            Self::SaysNot(text) => !exchange.response.text().contains(text),
             Self::PageHasNonce => {
                 matches!(arrived.map(|it| it.all(NONCE)).as_deref(), Some([nonce])
                     if has_nonce(&exchange.response, &String::from_utf8_lossy(nonce)))
@@ -556,6 +646,8 @@ impl fmt::Display for Promise {
                 write!(out, "comes back with {name}: {start}…")
             }
             Self::ComesBackWithout(name) => write!(out, "comes back without {name}"),
+            Self::Says(text) => write!(out, "says {text}"),
+            Self::SaysNot(text) => write!(out, "does not say {text}"),
             Self::PageHasNonce => {
                 write!(
                     out,
@@ -638,6 +730,17 @@ mod tests {
         ));
         assert!(!holds(Promise::ComesBackWithout("server"), &exchange));
         assert!(holds(Promise::ComesBackWithout("x-powered-by"), &exchange));
+    }
+
+    #[test]
+    fn promises_about_the_body_look_at_the_body() {
+        let mut exchange = exchange(None);
+        exchange.response.body = b"a card".to_vec();
+
+        assert!(holds(Promise::Says("card"), &exchange));
+        assert!(!holds(Promise::Says("iban"), &exchange));
+        assert!(holds(Promise::SaysNot("iban"), &exchange));
+        assert!(!holds(Promise::SaysNot("card"), &exchange));
     }
 
     #[test]
