@@ -27,10 +27,26 @@ impl WatchedFilter {
         Ok(watched)
     }
 
-    /// Puts the filter into a chain.
+    /// Puts the filter into every chain.
     #[must_use]
     pub fn insert_into(&self, config: Config) -> Config {
-        let filter = json!({
+        self.as_a_node(config.insert_filter(self.entry()))
+    }
+
+    /// Adds a listener of this name, with the filter alone.
+    #[must_use]
+    pub fn add_to(&self, config: Config, listener: &str) -> Config {
+        self.as_a_node(config.add_chain(listener, &[self.entry()]))
+    }
+
+    /// Envoy discovers nothing without a name of its own.
+    fn as_a_node(&self, config: Config) -> Config {
+        config.edit(|root| root["node"] = json!({"id": "test", "cluster": "test"}))
+    }
+
+    /// Its entry in `http_filters`.
+    fn entry(&self) -> Value {
+        json!({
             "name": self.filter,
             "config_discovery": {
                 "config_source": {"path_config_source": {
@@ -39,9 +55,7 @@ impl WatchedFilter {
                 }},
                 "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"]
             }
-        });
-        let config = config.insert_filter(filter);
-        config.edit(|root| root["node"] = json!({"id": "test", "cluster": "test"}))
+        })
     }
 
     /// Gives it another configuration. When Envoy has it, requests show.

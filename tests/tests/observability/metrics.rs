@@ -14,7 +14,8 @@ pub const TESTS: &[Test] = &[(
 )];
 
 /// How the names of the filters' metrics begin.
-pub const OURS: [&str; 6] = [
+pub const OURS: [&str; 7] = [
+    "body_guard_",
     "csp_",
     "envoy_wasm_vm_reload",
     "header_tag_",
@@ -24,8 +25,12 @@ pub const OURS: [&str; 6] = [
 ];
 
 /// What must be there, of each filter: all kinds of labels.
-const LABELLED: [&str; 12] = [
+const LABELLED: [&str; 16] = [
+    r#"body_guard_redacted{direction="response"}"#,
+    r#"body_guard_refused{direction="request",reason="duplicate_name"}"#,
+    r#"body_guard_reported{direction="request",reason="body_missing"}"#,
     r#"csp_reports{directive="script-src-elem",disposition="enforce"}"#,
+    r#"envoy_extension_config_discovery_http_filter_update_rejected{extension="header-tag"}"#,
     r#"envoy_wasm_vm_reload{plugin="jwt-auth"}"#,
     r#"header_tag_rule_matched{header_rule="plugin"}"#,
     r#"jwt_auth_keys_failures{provider="down",reason="reset"}"#,

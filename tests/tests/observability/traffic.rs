@@ -1,24 +1,41 @@
 //! One Envoy with the whole chain as it is shipped, and requests of every kind through it.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use legation_tests::jwt::{Claims, Issuer, Key, Mode};
 use legation_tests::oidc::{Endpoint, FakeProvider};
 use legation_tests::visitor::Visitor;
-use legation_tests::{Config, Reply, Request, Stage};
+use legation_tests::{
+    Client, Config, Received, Reply, Request, Stage, Upstream, WatchedFilter, wasm_filter,
+};
 use serde_json::{Value, json};
 
 const HOST: &str = "app.localhost";
 const ISSUER: &str = "https://issuer.example";
+/// Six modules are compiled one after another, on a machine that may be busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(180);
 /// A secret that stands in a path's query, and must not stand in a log.
 pub const SECRET: &str = "never-in-a-log";
+/// A response that body-guard cannot read.
+const BROKEN: &str = "/api/broken";
+/// Listeners beside the chain's.
+const DISCOVERED: &str = "discovered";
+const FETCHED: &str = "fetched";
+const UNFETCHED: &str = "unfetched";
+const WATCHED: &str = "watched";
 /// The trace that one of the requests belongs to.
 pub const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 /// What the tests share; requests have passed already.
 pub struct World {
     pub stage: Stage,
+    /// A filter whose configuration Envoy discovers.
+    discovered: WatchedFilter,
+    mistakes: AtomicUsize,
+    _policies: Upstream,
     provider: FakeProvider,
     key: Key,
     _issuer: Issuer,
@@ -43,9 +60,15 @@ impl World {
         let provider = FakeProvider::start()?;
         let key = Key::p256().with_id("one");
         let issuer = Issuer::start(ISSUER, &[&key])?;
-        let stage = Stage::start(&config(&provider, &issuer)?)?;
+        let discovered = WatchedFilter::new("header-tag", &tag())?;
+        let policies = Upstream::answering(|_| Reply::json(&tag()))?;
+        let config = config(&provider, &issuer)?;
+        let config = discovered.add_to(with_fetched(config, &policies), DISCOVERED);
         let world = Self {
-            stage,
+            stage: Stage::with_upstream(&config, Upstream::answering(answer)?)?,
+            discovered,
+            mistakes: AtomicUsize::new(0),
+            _policies: policies,
             provider,
             key,
             _issuer: issuer,
@@ -59,7 +82,9 @@ impl World {
         self.tokens(&self.key)?;
         self.sign_ins()?;
         self.limits()?;
-        self.reports()
+        self.reports()?;
+        self.bodies()?;
+        self.configurations()
     }
 
     fn expect(&self, status: u16, request: Request) -> Result<()> {
@@ -70,6 +95,47 @@ impl World {
             "{status} for {shown}:\n{response}"
         );
         Ok(())
+    }
+
+    /// A listener's answer.
+    fn expect_at(&self, listener: &str, status: u16) -> Result<()> {
+        let client = Client::http1(self.stage.envoy().listener(listener)?);
+        let response = client.send(Request::get("/"))?;
+        ensure!(
+            response.status == status,
+            "{status} at {listener}:\n{response}"
+        );
+        Ok(())
+    }
+
+    /// Bodies that pass, that do not, and one that is masked.
+    fn bodies(&self) -> Result<()> {
+        let claims = Claims::of(ISSUER).audience("api");
+        let token = format!("Bearer {}", claims.signed_by(&self.key));
+        let order = |body: &str| {
+            Request::post("/api/orders", body.to_owned())
+                .header("content-type", "application/json")
+                .header("authorization", &token)
+        };
+        self.expect(200, order("{}"))?;
+        self.expect(400, order(r#"{"a": 1, "a": 2}"#))?;
+        let broken = Request::get(BROKEN).header("authorization", &token);
+        self.expect(502, broken)?;
+        let account = Request::get("/api/account").header("authorization", &token);
+        let account = self.stage.send(account)?.text();
+        ensure!(account == r#"{"card":"[redacted]1111"}"#, "{account}");
+        self.expect_at(WATCHED, 200)
+    }
+
+    /// One that is discovered and refused, one that is fetched, and one that has never come.
+    fn configurations(&self) -> Result<()> {
+        // Envoy does not look twice at what it has refused: it counts that as a success.
+        let prefix = format!("wrong_{}", self.mistakes.fetch_add(1, Ordering::Relaxed));
+        self.discovered
+            .write(&json!({"rules": [], "stat_prefix": prefix}))?;
+        self.expect_at(DISCOVERED, 200)?;
+        self.expect_at(FETCHED, 200)?;
+        self.expect_at(UNFETCHED, 503)
     }
 
     /// Good tokens and bad ones.
@@ -128,6 +194,7 @@ impl World {
 /// asked, which is not there.
 fn config(provider: &FakeProvider, issuer: &Issuer) -> Result<Config> {
     Ok(Config::file("envoy.yaml")?
+        .ready_within(PATIENCE)
         .edit_configuration("oauth2", |oauth2| {
             oauth2["issuer"] = provider.issuer().into();
             oauth2["credentials"]["client_id"] = "app".into();
@@ -168,6 +235,39 @@ fn config(provider: &FakeProvider, issuer: &Issuer) -> Result<Config> {
             // Histograms are shown once they are flushed.
             root["stats_flush_interval"] = json!("0.1s");
         }))
+}
+
+/// What the upstream answers: what it has to say of an account, and once what it may not.
+fn answer(received: &Received) -> Reply {
+    match received.path.as_str() {
+        "/api/account" => Reply::json(&json!({"card": "4111111111111111"})),
+        BROKEN => Reply::json(&json!({})).header("content-encoding", "br"),
+        _ => Reply::ok(),
+    }
+}
+
+fn tag() -> Value {
+    json!({"rules": [{"request": {"set": {"x-a": "1"}}}]})
+}
+
+/// With listeners beside the chain: a filter that fetches its configuration, one that cannot, and one that
+/// only watches.
+fn with_fetched(config: Config, policies: &Upstream) -> Config {
+    let remote = |cluster: &str| {
+        json!({"remote_config": {
+            "http_uri": {"uri": "http://policies.example/policy.json", "cluster": cluster},
+            "refresh_delay": "200ms",
+        }})
+    };
+    let watching = json!({
+        "mode": "report",
+        "rules": [{"request": {"required": true}}],
+    });
+    config
+        .add_chain(FETCHED, &[wasm_filter("header-tag", remote("policies"))])
+        .add_chain(UNFETCHED, &[wasm_filter("body-guard", remote("down"))])
+        .add_chain(WATCHED, &[wasm_filter("body-guard", watching)])
+        .add_endpoint("policies", policies.address())
 }
 
 fn fetch_keys(provider: &mut Value, uri: Value) {
