@@ -145,3 +145,33 @@ fn the_labels_of_the_example_are_those_of_the_whole_chain() -> Result<()> {
     assert_eq!(labels("observability.yaml")?, whole);
     Ok(())
 }
+
+/// Else a metric has a name of its own for each issuer, limit or cluster.
+#[test]
+fn each_filters_file_has_the_labels_of_its_metrics() -> Result<()> {
+    let labels = |file: &str| -> Result<Vec<serde_json::Value>> {
+        let stats = Config::file(file)?.to_value()?["stats_config"].take();
+        Ok(stats["stats_tags"].as_array().cloned().unwrap_or_default())
+    };
+    let whole = labels("envoy.yaml")?;
+
+    for (file, expected) in [
+        ("body-guard", &["direction", "reason"][..]),
+        ("csp", &["directive", "disposition"]),
+        ("header-tag", &["header_rule"]),
+        (
+            "jwt-auth",
+            &["issuer", "provider", "reason", "rule", "envoy_cluster_name"],
+        ),
+        ("oauth2", &["provider", "reason", "envoy_cluster_name"]),
+        ("rate-limit", &["descriptor"]),
+        ("rate-limit-global", &["descriptor", "envoy_cluster_name"]),
+        ("suite", &["header_rule"]),
+    ] {
+        let own = labels(&format!("filters/{file}.yaml"))?;
+        let names: Vec<_> = own.iter().map(|tag| &tag["tag_name"]).collect();
+        assert_eq!(names, expected, "{file}");
+        assert!(own.iter().all(|tag| whole.contains(tag)), "{file}: {own:?}");
+    }
+    Ok(())
+}
