@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use legation_tests::jwt::Claims;
@@ -11,6 +12,9 @@ use legation_tests::visitor::Visitor;
 use legation_tests::{Config, DEADLINE, Request, Stage, envoy_config_dir, read_yaml};
 
 use crate::{Test, folder, services, words};
+
+/// Six modules are compiled one after another, on a machine that may be busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 pub const TESTS: &[Test] = &[(
     "Envoy runs as it is composed: sign-ins, tokens, limits of a service",
@@ -47,7 +51,8 @@ fn stage(provider: &FakeProvider, limitador: &Limitador) -> Result<Stage> {
     fs::write(file.path(), text)?;
     let mut config = Config::load(file.path())?
         .endpoint("login", provider.address())
-        .endpoint("ratelimit", limitador.address());
+        .endpoint("ratelimit", limitador.address())
+        .ready_within(PATIENCE);
     for (name, value) in secrets()? {
         config = config.process_environment(&name, &value);
     }
