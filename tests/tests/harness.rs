@@ -364,6 +364,27 @@ fn the_report_shows_request_answer_upstream_and_log() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn what_a_failed_test_leaves_is_its_whole_log() -> Result<()> {
+    let stage = Stage::start(&Config::plain()?.log_level("warning", "http:debug"))?;
+    for _ in 0..100 {
+        stage.send(Request::get("/kept"))?;
+    }
+    let log = stage.envoy().log();
+    assert!(log.lines().count() > 200, "{log}");
+    let report = stage.report();
+    assert!(report.lines().count() < 150, "{report}");
+
+    let kept = stage.envoy().keep_log("harness::a test")?;
+    drop(stage);
+
+    assert!(kept.ends_with("failed/harness__a_test.log"), "{kept:?}");
+    let whole = std::fs::read_to_string(&kept)?;
+    assert!(whole.starts_with(&log));
+    std::fs::remove_file(kept)?;
+    Ok(())
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn the_process_and_its_workers_are_known() -> Result<()> {

@@ -9,11 +9,11 @@ use crate::workspace::Workspace;
 
 /// Has the compiler write none of this machine's folders into modules, in which panics say where they
 /// were: in whatever folder it is built, a module is the same to the byte.
+///
+/// The workspace's own files go by their place in it as it is. A flag that named its folder would have Cargo build all
+/// crates anew for each copy of it that builds into the same target folder, as tests do.
 pub(super) fn without_paths(command: &mut Command, workspace: &Workspace) {
-    let mut folders = vec![
-        (workspace.root().to_owned(), "legation"),
-        (workspace.target().to_owned(), "target"),
-    ];
+    let mut folders = vec![(workspace.target().to_owned(), "target")];
     let sources = workspace.registry_sources().into_iter();
     folders.extend(sources.map(|folder| (folder, "crates")));
     add(command, &remaps(folders));

@@ -131,6 +131,7 @@ struct Message {
 impl Message {
     /// More is in the output itself, further up.
     const LINES: usize = 15;
+    const WIDTH: usize = 400;
 
     fn line(&mut self, line: &str) {
         if !self.found && is_reason(line) {
@@ -140,7 +141,7 @@ impl Message {
         }
         self.over |= self.found && is_after_reason(line) || line == "failures:";
         if !self.over && self.lines.len() < Self::LINES {
-            self.lines.push(line.to_owned());
+            self.lines.push(line.chars().take(Self::WIDTH).collect());
         } else if self.over && self.place.is_none() {
             self.place = place(line).map(str::to_owned);
         }
@@ -437,16 +438,22 @@ test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 filtered out; finished in 
 
     #[test]
     fn a_long_reason_is_cut() {
-        let mut text = String::from("test a ... FAILED\n---- a stdout ----\n");
-        for line in 0..1_000 {
-            text += &format!("printed {line}\n");
-        }
-        text += "thread 'a' panicked at src/lib.rs:1:1:\n";
-        for line in 0..1_000 {
-            text += &format!("said {line}\n");
-        }
+        let many = |word: &str| {
+            let lines = (0..1_000).map(|line| format!("{word} {line}"));
+            lines.collect::<Vec<_>>().join("\n")
+        };
+        let text = [
+            "test a ... FAILED\n---- a stdout ----",
+            &many("printed"),
+            "thread 'a' panicked at src/lib.rs:1:1:",
+            &"é".repeat(10_000),
+            &many("said"),
+        ];
+        let text = text.join("\n");
 
         let reason = reasons(&text).concat();
+
+        assert!(reason.len() < 1_500, "{reason}");
 
         assert!(reason.starts_with("thread 'a' panicked at src/lib.rs:1:1:"));
         assert!(reason.contains("said 10") && !reason.contains("said 20"));
