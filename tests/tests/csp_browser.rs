@@ -1,15 +1,12 @@
 //! csp, as a real browser sees what comes of it.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result};
 use legation_tests::browser::{Page, run_tests};
-use legation_tests::{Browser, Config, Reply, Stage};
+use legation_tests::{Browser, Config, DEADLINE, Reply, Stage};
 use serde_json::{Value, json};
 
 const FILTER: &str = "csp";
 const REPORTS: &str = "/.well-known/csp-reports";
-const DEADLINE: Duration = Duration::from_secs(10);
 
 fn main() {
     run_tests(&[

@@ -107,11 +107,9 @@ fn counters_are_read_by_name_and_by_prefix_and_waited_for() -> Result<()> {
         .admin()
         .stats_with_prefix("cluster.upstream.upstream_rq_")?;
     assert_eq!(found.get(name), Some(&3));
-    let waited = stage.admin().wait_for_stat(
-        "http.ingress.downstream_rq_2xx",
-        Duration::from_secs(5),
-        |n| n == 3,
-    )?;
+    let waited = stage
+        .admin()
+        .wait_for_stat("http.ingress.downstream_rq_2xx", DEADLINE, |n| n == 3)?;
     assert_eq!(waited, 3);
     assert!(
         stage
@@ -307,7 +305,7 @@ fn envoy_is_gone_after_the_test_process_is_killed() -> Result<()> {
     other.kill()?;
     other.wait()?;
 
-    wait_for("Envoy to be gone", Duration::from_secs(5), || {
+    wait_for("Envoy to be gone", DEADLINE, || {
         Ok(RawConnection::open(address).is_err().then_some(()))
     })
 }
@@ -334,9 +332,7 @@ fn a_log_level_is_changed_while_envoy_runs() -> Result<()> {
     stage.admin().set_log_level("http", "debug")?;
     stage.send(Request::get("/after"))?;
 
-    let entry = stage
-        .envoy()
-        .wait_for_log("/after", Duration::from_secs(5))?;
+    let entry = stage.envoy().wait_for_log("/after", DEADLINE)?;
     assert_eq!(entry.level, "debug");
     Ok(())
 }

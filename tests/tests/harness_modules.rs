@@ -2,11 +2,10 @@
 
 mod support;
 
-use std::time::Duration;
-
 use anyhow::Result;
 use legation_tests::{
-    Client, Config, Envoy, Request, Stage, Verdict, check_configuration, wait_for, wasm_filter,
+    Client, Config, DEADLINE, Envoy, Request, Stage, Verdict, check_configuration, wait_for,
+    wasm_filter,
 };
 use serde_json::json;
 use support::write_stub;
@@ -102,11 +101,9 @@ fn a_module_that_traps_costs_one_request_under_fail_reload() -> Result<()> {
     let trapped = stage.send(Request::get("/").headers(many))?;
 
     assert_eq!(trapped.status, 503);
-    wait_for(
-        "an answer after the reload",
-        Duration::from_secs(10),
-        || Ok((stage.send(Request::get("/"))?.status == 200).then_some(())),
-    )
+    wait_for("an answer after the reload", DEADLINE, || {
+        Ok((stage.send(Request::get("/"))?.status == 200).then_some(()))
+    })
 }
 
 #[test]

@@ -1,15 +1,12 @@
 //! Reports, as browsers send them and as others do.
 
-use std::time::Duration;
-
 use anyhow::Result;
-use legation_tests::{Config, Request, Stage};
+use legation_tests::{Config, DEADLINE, Request, Stage};
 use serde_json::{Value, json};
 
 use super::{FILTER, assert_unharmed};
 
 const PATH: &str = "/.well-known/csp-reports";
-const DEADLINE: Duration = Duration::from_secs(10);
 
 /// With counters whose names begin so.
 fn start(prefix: &str, collector: &Value) -> Result<Stage> {

@@ -8,13 +8,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
-use legation_tests::{Reply, Request, Response, Stage};
+use legation_tests::{DEADLINE, Reply, Request, Response, Stage};
 use serde_json::{Value, json};
 
 use super::{POLICY, assert_unharmed, nonce, page, start, start_alone};
 
 const PLACEHOLDER: &str = "{{csp-nonce-8f3b1c}}";
-const DEADLINE: Duration = Duration::from_secs(10);
 
 fn rewriting() -> Value {
     json!({"rules": [{

@@ -14,7 +14,7 @@ const HOST: &str = "api.example";
 /// The gateway before three kinds of tokens of one provider: `/jwt` finds the keys by
 /// discovery, `/rs256` by their URL, `/opaque` asks about each token.
 fn gateway(idp: &Idp) -> Result<Stage> {
-    let uri = |path: &str| json!({"uri": idp.uri(path), "cluster": "provider", "timeout": "2s"});
+    let uri = |path: &str| json!({"uri": idp.uri(path), "cluster": "provider", "timeout": "10s"});
     let requires = |path: &str, provider: &str| {
         json!({
             "match": {"path": {"prefix": path}},

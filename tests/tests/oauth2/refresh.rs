@@ -45,7 +45,7 @@ pub(crate) fn sites() -> Vec<Described> {
             "unused",
             json!({"use_refresh_token": false, "refresh_before_expiry": null}),
         ),
-        renewed("bounded", json!({"session_lifetime": "5s"})),
+        renewed("bounded", json!({"session_lifetime": "8s"})),
         renewed("down", json!({"retry_policy": {"num_retries": 0}})),
         site(
             "renew-told",

@@ -12,7 +12,14 @@ use super::{Described, Gateway, SESSION, Site, assert_failed, at, shared, site};
 
 pub(crate) fn sites() -> Vec<Described> {
     vec![
-        site("answers-token", json!({"retry_policy": {"num_retries": 0}})),
+        site(
+            "answers-token",
+            json!({
+                "retry_policy": {"num_retries": 0},
+                // One that hangs is waited for.
+                "token_endpoint": {"timeout": "2s"},
+            }),
+        ),
         site("answers-userinfo", json!({"use_userinfo": true})),
         site("rotated", json!({})),
         site("gone-plain", json!({})),

@@ -12,7 +12,7 @@ use super::{World, chain, grpc_of, of};
 /// How long a filter waits here for an answer.
 const TIMEOUT: Duration = Duration::from_millis(500);
 /// Later is too late, on any machine.
-const TOO_LATE: Duration = Duration::from_secs(10);
+const TOO_LATE: Duration = Duration::from_secs(20);
 
 fn closed(more: &Value) -> Value {
     let mut configuration = json!({"rate_limit_service": {"failure_mode_deny": true}});
