@@ -239,7 +239,8 @@ pub(crate) fn from_env(name: &str) -> Option<std::ffi::OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
+/// The program of this name that the machine has, if it has one.
+pub fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
         .map(|folder| folder.join(program))

@@ -40,21 +40,26 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use libtest_mimic::{Arguments, Trial};
 use serde_json::json;
 
 pub use page::{Cookie, Page};
-pub use program::missing;
 pub use seen::{ConsoleLine, Fetch};
 
 use crate::process::Process;
 use crate::run_folder::RunFolder;
 use crate::target::target_dir;
+use crate::trials::{Need, Trials};
 use crate::wait::DEADLINE;
 use connection::Connection;
 
 /// How long its children, which were killed with it, may take to be gone.
 const TO_END: Duration = Duration::from_secs(5);
+
+/// What tests with one need.
+pub const NEED: Need = Need {
+    what: "chromium",
+    missing: program::missing,
+};
 
 /// A running browser, which tests may share. Dropping it kills it, and what it has started.
 pub struct Browser {
@@ -125,26 +130,18 @@ pub type Test = (&'static str, fn(&Browser) -> Result<()>);
 /// The `main` of a test binary with `harness = false`: runs the tests, or says why it skips them, and
 /// ends the process.
 pub fn run_tests(tests: &[Test]) -> ! {
-    let arguments = Arguments::from_args();
-    let missing = missing();
-    if let Some(why) = missing.filter(|_| !arguments.list) {
-        eprintln!("skipped: the tests with a browser, as {why}");
-    }
     let shared = Arc::new(OnceLock::<Result<Browser, String>>::new());
-    let trials = tests.iter().map(|&(name, test)| {
+    let tests = tests.iter().map(|&(name, test)| {
         let shared = Arc::clone(&shared);
-        let trial = Trial::test(name, move || {
+        let test = move || {
             let started = || Browser::start().map_err(|error| format!("{error:?}"));
             let browser = shared.get_or_init(started).as_ref();
-            let outcome = browser.map_err(|error| anyhow!(error.clone()));
-            let outcome = outcome.and_then(test);
-            outcome.map_err(|error| format!("{error:?}").into())
-        });
-        let trial = trial.with_ignored_flag(missing.is_some());
-        trial.with_kind(missing.map_or("", |_| "needs chromium"))
+            test(browser.map_err(|error| anyhow!(error.clone()))?)
+        };
+        (name, test)
     });
-    let conclusion = libtest_mimic::run(&arguments, trials.collect());
-    // Ending the process drops nothing.
+    let trials = Trials::new().with_trials(&NEED, tests);
+    // Ending the process drops nothing: the last test does.
     drop(shared);
-    conclusion.exit()
+    trials.run()
 }

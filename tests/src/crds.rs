@@ -19,10 +19,10 @@
 use anyhow::Result;
 use serde_json::Value;
 
-use crate::npm::Package;
+use crate::npm::Program;
 
-static VALIDATORS: Package = Package::new(
-    "crds",
+static VALIDATORS: Program = Program::new(
+    "tests/crds",
     "check.mjs",
     "validators for Kubernetes objects (npm's @kubernetes-models)",
 );

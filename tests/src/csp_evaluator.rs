@@ -12,10 +12,10 @@
 use anyhow::Result;
 use serde::Deserialize;
 
-use crate::npm::Package;
+use crate::npm::Program;
 
-static EVALUATOR: Package = Package::new(
-    "csp_evaluator",
+static EVALUATOR: Program = Program::new(
+    "tests/csp_evaluator",
     "evaluate.mjs",
     "Google's CSP Evaluator (npm's csp_evaluator)",
 );

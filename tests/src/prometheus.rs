@@ -19,49 +19,39 @@
 //! # }
 //! ```
 //!
-//! It is the machine's own, as `promtool` is: see [`prometheus_is_missing`].
+//! It is the machine's own, as `promtool` is: see [`NEED`].
 
 use std::collections::BTreeMap;
-use std::env;
-use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener};
+use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::client::Client;
+use crate::binary::on_path;
 use crate::message::Request;
-use crate::process::Process;
-use crate::run_folder::RunFolder;
-use crate::target::target_dir;
-use crate::wait::{DEADLINE, wait_for};
+use crate::server::Server;
+use crate::trials::Need;
 
 const SERVER: &str = "prometheus";
 const TOOL: &str = "promtool";
-const LOG: &str = "log";
-/// How often a port that was free a moment ago may have gone to somebody else.
-const ATTEMPTS: usize = 5;
 
-/// Why there is no Prometheus on this machine, and how there could be.
-pub fn prometheus_is_missing() -> Option<&'static str> {
-    let folders = env::var_os("PATH").unwrap_or_default();
-    let has =
-        |program: &str| env::split_paths(&folders).any(|folder| folder.join(program).is_file());
-    (!has(SERVER) || !has(TOOL)).then_some(
-        "there is no prometheus and promtool on PATH: on Debian or Ubuntu, apt-get install prometheus",
-    )
-}
+/// What tests with one need.
+pub const NEED: Need = Need {
+    what: SERVER,
+    missing: || {
+        let is_there = on_path(SERVER).is_some() && on_path(TOOL).is_some();
+        (!is_there).then_some(
+            "there is no prometheus and promtool on PATH: on Debian or Ubuntu, apt-get install prometheus",
+        )
+    },
+};
 
 /// A running Prometheus. Dropping it kills it.
 #[derive(Debug)]
-pub struct Prometheus {
-    // Before the folder: the process ends before its files go.
-    _process: Process,
-    client: Client,
-    _folder: RunFolder,
-}
+pub struct Prometheus(Server);
 
 /// One series of an answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,59 +65,25 @@ pub struct Sample {
 impl Prometheus {
     /// Starts one with this `prometheus.yml`, on a free port of loopback.
     pub fn start(configuration: &Value) -> Result<Self> {
-        let mut last = None;
-        for _ in 0..ATTEMPTS {
-            match Self::start_once(configuration) {
-                Err(error) if format!("{error:#}").contains("address already in use") => {
-                    last = Some(error);
-                }
-                outcome => return outcome,
-            }
-        }
-        Err(last.context("no attempt was made")?)
-    }
-
-    fn start_once(configuration: &Value) -> Result<Self> {
-        let folder = RunFolder::create(&target_dir()?.join("legation-tests"))?;
-        let file = folder.path().join("prometheus.yml");
-        fs::write(&file, configuration.to_string())?;
-        // Prometheus does not tell which port it has chosen itself.
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let log = File::create(folder.path().join(LOG))?;
-        let mut command = Command::new(SERVER);
-        command
-            .arg(format!("--config.file={}", file.display()))
-            .arg(format!(
-                "--storage.tsdb.path={}",
-                folder.path().join("data").display()
-            ))
-            .arg(format!("--web.listen-address={address}"))
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log);
-        let mut process = Process::start(command).context("cannot run prometheus")?;
-        let client = Client::http1(address);
-        wait_for("Prometheus to start", DEADLINE, || {
-            if let Some(status) = process.ended()? {
-                bail!("Prometheus ended with {status}");
-            }
-            let answer = client.send(Request::get("/-/ready"));
-            Ok(answer
-                .is_ok_and(|answer| answer.status == 200)
-                .then_some(()))
-        })
-        .with_context(|| fs::read_to_string(folder.path().join(LOG)).unwrap_or_default())?;
-        Ok(Self {
-            _process: process,
-            client,
-            _folder: folder,
-        })
+        let server = Server::start("Prometheus", "/-/ready", |address, folder| {
+            let file = folder.join("prometheus.yml");
+            fs::write(&file, configuration.to_string())?;
+            let mut command = Command::new(SERVER);
+            command
+                .arg(format!("--config.file={}", file.display()))
+                .arg(format!(
+                    "--storage.tsdb.path={}",
+                    folder.join("data").display()
+                ))
+                .arg(format!("--web.listen-address={address}"));
+            Ok(command)
+        })?;
+        Ok(Self(server))
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.client.address()
+        self.0.address()
     }
 
     /// What an expression comes to now. An error where Prometheus has one.
@@ -150,7 +106,10 @@ impl Prometheus {
 
     /// The `data` of what its API (`/api/v1/…`) says.
     pub fn api(&self, path: &str) -> Result<Value> {
-        let answer = self.client.send(Request::get(&format!("/api/v1/{path}")))?;
+        let answer = self
+            .0
+            .client()
+            .send(Request::get(&format!("/api/v1/{path}")))?;
         let mut body = answer.json()?;
         ensure!(body["status"] == "success", "{path}: {body}");
         Ok(body["data"].take())

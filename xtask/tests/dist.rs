@@ -6,61 +6,44 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
 use flate2::read::GzDecoder;
-use legation_tests::{Config, DEADLINE, Request, Stage, wait_for, workspace_root};
-use libtest_mimic::{Arguments, Trial};
+use legation_tests::registry::{self, Registry};
+use legation_tests::trials::{Test, Trials};
+use legation_tests::{Config, Request, Stage, workspace_root};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 const FILTER: &str = "header-tag";
-const REGISTRY: &str = "docker-registry";
 
-type Test = (&'static str, fn() -> Result<()>);
+const TESTS: &[Test] = &[
+    (
+        "it_is_the_same_each_time_and_holds_no_folder_of_this_machine",
+        it_is_the_same_each_time_and_holds_no_folder_of_this_machine,
+    ),
+    (
+        "what_cannot_be_pushed_is_told_why",
+        what_cannot_be_pushed_is_told_why,
+    ),
+    (
+        "the_dockerfile_makes_an_image_of_the_module_alone",
+        the_dockerfile_makes_an_image_of_the_module_alone,
+    ),
+];
+
+const WITH_REGISTRY: &[Test] = &[(
+    "a_registry_takes_it_and_envoy_runs_what_comes_back",
+    a_registry_takes_it_and_envoy_runs_what_comes_back,
+)];
 
 fn main() {
-    let arguments = Arguments::from_args();
-    let is_missing = Command::new(REGISTRY).arg("--version").output().is_err();
-    if is_missing && !arguments.list {
-        eprintln!(
-            "skipped: the test with a registry, as there is no {REGISTRY} (on Debian: apt-get install {REGISTRY})"
-        );
-    }
-    let trial = |(name, test): Test| {
-        Trial::test(name, move || {
-            test().map_err(|error| format!("{error:#}").into())
-        })
-    };
-    let alone: [Test; 3] = [
-        (
-            "it_is_the_same_each_time_and_holds_no_folder_of_this_machine",
-            it_is_the_same_each_time_and_holds_no_folder_of_this_machine,
-        ),
-        (
-            "what_cannot_be_pushed_is_told_why",
-            what_cannot_be_pushed_is_told_why,
-        ),
-        (
-            "the_dockerfile_makes_an_image_of_the_module_alone",
-            the_dockerfile_makes_an_image_of_the_module_alone,
-        ),
-    ];
-    let with_registry = trial((
-        "a_registry_takes_it_and_envoy_runs_what_comes_back",
-        a_registry_takes_it_and_envoy_runs_what_comes_back,
-    ));
-    let kind = if is_missing {
-        "needs docker-registry"
-    } else {
-        ""
-    };
-    let mut trials: Vec<_> = alone.into_iter().map(trial).collect();
-    trials.push(with_registry.with_ignored_flag(is_missing).with_kind(kind));
-    libtest_mimic::run(&arguments, trials).exit();
+    Trials::new()
+        .with(TESTS)
+        .with_needing(&registry::NEED, WITH_REGISTRY)
+        .run()
 }
 
 fn dist(args: &[&str], out: &Path, docker: &Path) -> Result<Output> {
@@ -179,44 +162,12 @@ fn it_is_the_same_each_time_and_holds_no_folder_of_this_machine() -> Result<()> 
     Ok(())
 }
 
-/// A registry of the tests; killed when it is dropped.
-struct Registry(Child, String);
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
-}
-
-fn registry(folder: &Path) -> Result<Registry> {
-    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-    let file = folder.join("registry.yaml");
-    let config = json!({
-        "version": "0.1",
-        "storage": {"filesystem": {"rootdirectory": folder.join("registry")}},
-        "http": {"addr": address},
-    });
-    fs::write(&file, config.to_string())?;
-    let mut command = Command::new(REGISTRY);
-    command.arg("serve").arg(&file);
-    let started = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    Ok(Registry(
-        started.context("cannot start the registry")?,
-        address,
-    ))
-}
-
 fn a_registry_takes_it_and_envoy_runs_what_comes_back() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let registry = registry(folder.path())?;
-    let address = registry.1.as_str();
-    let client = legation_tests::Client::http1(address.parse()?);
-    wait_for("the registry", DEADLINE, || {
-        Ok(client.send(Request::get("/v2/")).ok())
-    })?;
+    let registry = Registry::start()?;
+    let client = registry.client();
     let out = folder.path().join("out");
-    let place = format!("{address}/legation");
+    let place = format!("{}/legation", registry.address());
 
     let pushed = dist(&[FILTER, "--push", &place], &out, folder.path())?;
 

@@ -60,7 +60,7 @@ const FLAGS: &[&str] = &[
 ];
 
 /// Why there is no browser on this machine, and how there could be one.
-pub fn missing() -> Option<&'static str> {
+pub(super) fn missing() -> Option<&'static str> {
     let found = from_env(VARIABLE).is_some() || installed().is_some();
     (!found).then_some(MISSING)
 }

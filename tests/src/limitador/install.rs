@@ -10,17 +10,23 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow, bail};
 use sha2::{Digest as _, Sha256};
 
+use crate::binary::on_path;
 use crate::jwt::base64url;
 use crate::target::{target_dir, workspace_root};
+use crate::trials::Need;
 
 pub(super) const REDIS_SERVER: &str = "redis-server";
 
 const SERVICE: &str = "legation-limitador";
 
-/// Why limitador cannot count in Redis on this machine, and how it could.
-pub fn redis_is_missing() -> Option<&'static str> {
-    let folders = env::var_os("PATH").unwrap_or_default();
-    if !env::split_paths(&folders).any(|folder| folder.join(REDIS_SERVER).is_file()) {
+/// What tests need in which limitador counts in Redis.
+pub const REDIS: Need = Need {
+    what: "redis-server and libssl-dev",
+    missing: redis_is_missing,
+};
+
+fn redis_is_missing() -> Option<&'static str> {
+    if on_path(REDIS_SERVER).is_none() {
         return Some(
             "there is no redis-server on PATH: on Debian or Ubuntu, apt-get install redis-server",
         );

@@ -5,10 +5,11 @@ use std::fs;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use legation_tests::trials::{Need, Test};
 use legation_tests::{ENVOY_VERSION, envoy_config_dir, read_yaml};
 use serde_json::Value;
 
-use crate::{Test, folder, services};
+use crate::{folder, services};
 
 pub const TESTS: &[Test] = &[
     (
@@ -23,10 +24,15 @@ pub const TESTS: &[Test] = &[
     ("the provider, Envoy and Grafana agree on who is who", agree),
 ];
 
-pub const BY_COMPOSE: Test = (
+pub const BY_COMPOSE: &[Test] = &[(
     "docker-compose takes the file, and not without secrets",
     by_compose,
-);
+)];
+
+pub const COMPOSE: Need = Need {
+    what: "docker-compose",
+    missing: compose_is_missing,
+};
 
 /// By whose name docker-compose goes here, as a plugin or alone.
 fn compose(arguments: &[&str]) -> Option<Output> {
@@ -50,7 +56,7 @@ fn compose(arguments: &[&str]) -> Option<Output> {
     None
 }
 
-pub fn compose_is_missing() -> Option<&'static str> {
+fn compose_is_missing() -> Option<&'static str> {
     compose(&["version"]).is_none().then_some(
         "there is neither docker-compose nor docker with its plugin: on Debian or Ubuntu, apt-get install docker-compose",
     )

@@ -7,31 +7,16 @@ mod stack;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use legation_tests::trials::Trials;
 use legation_tests::{envoy_config_dir, read_yaml};
-use libtest_mimic::{Arguments, Trial};
 use serde_json::Value;
 
-type Test = (&'static str, fn() -> Result<()>);
-
 fn main() {
-    let arguments = Arguments::from_args();
-    let missing = file::compose_is_missing();
-    if let Some(why) = missing.filter(|_| !arguments.list) {
-        eprintln!("skipped: what docker-compose says of the file, as {why}");
-    }
-    let trial = |(name, test): Test| {
-        Trial::test(name, move || {
-            test().map_err(|error| format!("{error:#}").into())
-        })
-    };
-    let mut trials: Vec<_> = [file::TESTS, stack::TESTS]
-        .concat()
-        .into_iter()
-        .map(trial)
-        .collect();
-    let by_compose = trial(file::BY_COMPOSE).with_ignored_flag(missing.is_some());
-    trials.push(by_compose.with_kind(missing.map_or("", |_| "needs docker-compose")));
-    libtest_mimic::run(&arguments, trials).exit();
+    Trials::new()
+        .with(file::TESTS)
+        .with(stack::TESTS)
+        .with_needing(&file::COMPOSE, file::BY_COMPOSE)
+        .run()
 }
 
 fn folder() -> PathBuf {

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use legation_tests::jwt::Claims;
-use legation_tests::limitador::{Limitador, Redis, redis_is_missing};
+use legation_tests::limitador::{Limitador, REDIS, Redis};
 use legation_tests::oidc::{Endpoint, FakeProvider};
+use legation_tests::trials::Test;
 use legation_tests::visitor::Visitor;
 use legation_tests::{Config, DEADLINE, Request, Stage, envoy_config_dir, read_yaml};
 
-use crate::{Test, folder, services, words};
+use crate::{folder, services, words};
 
 /// Six modules are compiled one after another, on a machine that may be busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -76,10 +77,7 @@ fn as_composed() -> Result<()> {
         behaviour.client_secret = Some(secrets[0].1.clone());
     });
     // Where there is none, limitador counts in its memory.
-    let redis = redis_is_missing()
-        .is_none()
-        .then(Redis::start)
-        .transpose()?;
+    let redis = (REDIS.missing)().is_none().then(Redis::start).transpose()?;
     let limits = read_yaml(&folder().join("limits.yaml"))?;
     let limitador = Limitador::start(&limits, redis.as_ref())?;
     let stage = stage(&provider, &limitador)?;

@@ -10,9 +10,9 @@ use std::net::SocketAddr;
 use std::thread;
 
 use anyhow::Result;
-use legation_tests::limitador::redis_is_missing;
+use legation_tests::limitador::REDIS;
+use legation_tests::trials::Trials;
 use legation_tests::{Client, Config, Request, Response, Stage, wasm_filter};
-use libtest_mimic::{Arguments, Trial};
 use serde_json::{Value, json};
 
 const FILTER: &str = "rate-limit";
@@ -22,30 +22,13 @@ const REFUSED: u16 = 429;
 /// The status where the service does not answer, of those who are refused then.
 const NO_ANSWER: u16 = 503;
 
-type Test = (&'static str, fn() -> Result<()>);
-
 fn main() {
-    let arguments = Arguments::from_args();
-    let missing = redis_is_missing();
-    if let Some(why) = missing.filter(|_| !arguments.list) {
-        eprintln!("skipped: the tests of limitador with Redis, as {why}");
-    }
-    let trial = |(name, test): Test| {
-        Trial::test(name, move || {
-            test().map_err(|error| format!("{error:#}").into())
-        })
-    };
-    let mut trials: Vec<_> = [memory::TESTS, recipe::TESTS]
-        .concat()
-        .into_iter()
-        .map(trial)
-        .collect();
-    let with_redis = [redis::TESTS, recipe::TESTS_WITH_REDIS].concat();
-    trials.extend(with_redis.into_iter().map(|test| {
-        let trial = trial(test).with_ignored_flag(missing.is_some());
-        trial.with_kind(missing.map_or("", |_| "needs redis-server and libssl-dev"))
-    }));
-    libtest_mimic::run(&arguments, trials).exit();
+    Trials::new()
+        .with(memory::TESTS)
+        .with(recipe::TESTS)
+        .with_needing(&REDIS, redis::TESTS)
+        .with_needing(&REDIS, recipe::TESTS_WITH_REDIS)
+        .run()
 }
 
 /// So many requests an hour of each `x-client`.

@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 use legation_tests::limitador::Limitador;
+use legation_tests::trials::Test;
 use legation_tests::{DEADLINE, ENVOY_VERSION, envoy_binary, envoy_version, wait_for, wasm_filter};
 use serde_json::{Value, json};
 
-use crate::{FILTER, FLOOD, Gateway, NO_ANSWER, REFUSED, Test, asking, closed, flood, limit};
+use crate::{FILTER, FLOOD, Gateway, NO_ANSWER, REFUSED, asking, closed, flood, limit};
 
 pub(crate) const TESTS: &[Test] = &[
     (

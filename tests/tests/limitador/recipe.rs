@@ -4,10 +4,11 @@ use std::fs;
 
 use anyhow::{Context, Result};
 use legation_tests::limitador::{Limitador, Redis};
+use legation_tests::trials::Test;
 use legation_tests::{Config, Request, Stage, wasm_filter, workspace_root};
 use serde_json::{Value, json};
 
-use crate::{FILTER, REFUSED, Test};
+use crate::{FILTER, REFUSED};
 
 pub(crate) const TESTS: &[Test] = &[
     ("recipe::it_holds_in_memory", || recipe(None)),

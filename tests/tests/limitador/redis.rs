@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 use legation_tests::limitador::{Limitador, Redis};
+use legation_tests::trials::Test;
 use legation_tests::{DEADLINE, wait_for, wasm_filter};
 use serde_json::json;
 
 use crate::{
-    FILTER, FLOOD, FLOOD_AT_ONCE, Gateway, NO_ANSWER, REFUSED, Test, asking, closed, flood, limit,
+    FILTER, FLOOD, FLOOD_AT_ONCE, Gateway, NO_ANSWER, REFUSED, asking, closed, flood, limit,
 };
 
 pub(crate) const TESTS: &[Test] = &[

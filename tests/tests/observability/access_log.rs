@@ -4,8 +4,8 @@ use anyhow::{Context, Result};
 use legation_tests::{DEADLINE, wait_for};
 use serde_json::{Value, json};
 
-use crate::Test;
 use crate::traffic::{SECRET, TRACE, world};
+use legation_tests::trials::Test;
 
 pub const TESTS: &[Test] = &[(
     "the access log says who it was and why a filter refused it",

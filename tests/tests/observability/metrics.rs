@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 use legation_tests::{DEADLINE, wait_for};
 
-use crate::Test;
 use crate::traffic::world;
+use legation_tests::trials::Test;
 
 pub const TESTS: &[Test] = &[(
     "every metric of the filters has its labels, and none of them in its name",

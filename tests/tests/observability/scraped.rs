@@ -9,8 +9,8 @@ use legation_tests::prometheus::{Prometheus, promtool};
 use legation_tests::{DEADLINE, envoy_config_dir, read_yaml, wait_for};
 use serde_json::{Value, json};
 
-use crate::Test;
 use crate::traffic::{World, world};
+use legation_tests::trials::Test;
 
 pub const TESTS: &[Test] = &[
     (
