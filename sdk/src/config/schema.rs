@@ -134,8 +134,9 @@ fn polish(schema: &mut Value) {
                 };
                 keys.extend(text.map(|text| ("description".to_owned(), text.into())));
             }
+            // Beside a `$ref` it would be that of what is referred to.
             if let Some(Value::String(text)) = keys.get("description")
-                && text.contains(['`', '*', ']'])
+                && (text.contains(['`', '*', ']']) || keys.contains_key("$ref"))
             {
                 let text = text.clone();
                 keys.insert("markdownDescription".to_owned(), text.into());

@@ -22,8 +22,10 @@ impl<C: JsonSchema> JsonSchema for Written<C> {
             &mut schema,
             json!({
                 "type": "object",
+                // Outside, so that an editor offers it among the others.
+                "properties": { FIELD: remote },
                 "if": { "required": [FIELD] },
-                "then": { "properties": { FIELD: remote }, "additionalProperties": false },
+                "then": { "properties": { FIELD: true }, "additionalProperties": false },
                 "else": here,
             }),
         );
