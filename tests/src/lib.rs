@@ -79,7 +79,7 @@
 //! - [`oidc`]: a provider of sign-ins that does what it is told, also what no real one would.
 //! - [`visitor`]: a client that has cookies and follows redirects, as browsers do.
 //! - [`csp_evaluator`]: what Google's CSP Evaluator says of a policy.
-//! - [`npm`]: programs for Node.js.
+//! - [`npm`]: programs for Node.js; [`editor`]: what an editor shows of a file.
 //! - [`crds`]: what a Kubernetes API server would say of an object.
 //! - [`limitador`]: a real rate limit service, and a real Redis behind it.
 //! - [`prometheus`]: the real Prometheus, which scrapes the real Envoy; [`registry`]: a registry of images;
@@ -102,6 +102,7 @@ mod config;
 pub mod crds;
 pub mod csp_evaluator;
 mod differences;
+pub mod editor;
 mod envoy;
 mod headers;
 pub mod idp;

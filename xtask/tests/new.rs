@@ -11,10 +11,11 @@ use std::process::{Command, Output};
 use anyhow::{Context, Result, ensure};
 
 /// The folders that get new files. Everything else of a copy is a link to the original.
-const OWN: [&str; 7] = [
+const OWN: [&str; 8] = [
     "",
     "filters",
     "envoy-config",
+    "envoy-config/configurations",
     "envoy-config/filters",
     "envoy-config/schemas",
     "tests",

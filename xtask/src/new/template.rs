@@ -18,7 +18,7 @@ macro_rules! templates {
     };
 }
 
-const TEMPLATES: [(&str, &str); 13] = templates![
+const TEMPLATES: [(&str, &str); 14] = templates![
     "filters/new-filter/Cargo.toml",
     "filters/new-filter/README.md",
     "filters/new-filter/src/config.rs",
@@ -29,6 +29,7 @@ const TEMPLATES: [(&str, &str); 13] = templates![
     "filters/new-filter/tests/schema.rs",
     "filters/new-filter/tests/scenarios/first_example.yaml",
     "filters/new-filter/tests/scenarios/mistakes.yaml",
+    "envoy-config/configurations/new-filter.yaml",
     "envoy-config/filters/new-filter.yaml",
     "envoy-config/schemas/new-filter.schema.json",
     "tests/tests/new_filter.rs",
