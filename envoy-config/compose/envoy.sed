@@ -1,16 +1,15 @@
 # What ../envoy.yaml needs for this stack: who the identity provider is, and the rate limit service. `sed -f` puts it in
 # when Envoy starts; everything else is that file as it stands.
 
-# People sign in at dex, here without TLS.
-s|https://login\.example|http://127.0.0.1:5556/dex|
+# People sign in at the identity provider, here without TLS.
+s|https://login\.example|http://127.0.0.1:5556|
 s|address: login\.example, port_value: 443|address: 127.0.0.1, port_value: 5556|
 /# Without TLS, and a name and a certificate that are checked/,/exact: login\.example/d
 
-# Tokens for /api/ are dex's too, for the gateway; its keys are fetched.
-s|https://issuer\.example|http://127.0.0.1:5556/dex|
-s|"audiences": \["api"\]|"audiences": ["gateway"]|
+# Tokens for /api/ are that provider's too; its keys are fetched.
+s|https://issuer\.example|http://127.0.0.1:5556|
 /"local_jwks": {/,/},/c\
-                          "remote_jwks": { "http_uri": { "uri": "http://127.0.0.1:5556/dex/keys", "cluster": "login", "timeout": "5s" } },
+                          "remote_jwks": { "http_uri": { "uri": "http://127.0.0.1:5556/jwks", "cluster": "login", "timeout": "5s" } },
 
 # Each request is asked about at limitador as well, which counts for all Envoys together: see limits.yaml.
 /"enable_ratelimit_headers"/i\

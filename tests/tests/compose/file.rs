@@ -172,22 +172,29 @@ fn mounts_are_there() -> Result<()> {
 }
 
 fn agree() -> Result<()> {
-    let dex = read_yaml(&folder().join("dex.yaml"))?;
     let composed = crate::stack::composed()?;
-    let issuer = dex["issuer"].as_str().context("an issuer")?;
-    ensure!(
-        composed.contains(&format!("\"issuer\": \"{issuer}\"")),
-        "{issuer}"
-    );
+    let services = services()?;
+    let port = services["idp"]["environment"]["PORT"]
+        .as_str()
+        .context("a port")?;
+    let issuer = format!("\"issuer\": \"http://127.0.0.1:{port}\"");
+    assert_eq!(composed.matches(&issuer).count(), 2, "{issuer}");
     ensure!(!composed.contains("login.example") && !composed.contains("issuer.example"));
-    let client = &dex["staticClients"][0];
-    ensure!(
-        composed.contains(&format!("\"client_id\": {}", client["id"])),
-        "{client}"
+    let published = format!("127.0.0.1:{port}:{port}");
+    let ports = services["pod"]["ports"].as_array().context("ports")?;
+    ensure!(ports.contains(&published.into()), "{port} and {ports:?}");
+
+    // The image of the provider is that of the upstream, and what it runs is what the file says.
+    let dockerfile = fs::read_to_string(folder().join("idp/Dockerfile"))?;
+    let from = format!(
+        "FROM {}\n",
+        services["upstream"]["image"].as_str().context("an image")?
     );
+    ensure!(dockerfile.contains(&from), "{dockerfile}");
+    let command = serde_json::to_string(&services["idp"]["command"])?.replace(',', ", ");
     ensure!(
-        composed.contains("/oauth2/callback")
-            && client["redirectURIs"][0] == "http://127.0.0.1:10000/oauth2/callback"
+        dockerfile.ends_with(&format!("CMD {command}\n")),
+        "{command}"
     );
 
     // Every secret that is asked for has an example, and every example is asked for.
@@ -203,7 +210,9 @@ fn agree() -> Result<()> {
         .filter_map(|part| Some(part.split_once(":?")?.0))
         .collect();
     ensure!(given == asked, "{given:?} and {asked:?}");
-    ensure!(dex["staticClients"][0]["secretEnv"] == "OAUTH2_CLIENT_SECRET");
+    let readme = fs::read_to_string(folder().join("README.md"))?;
+    let secret = &crate::service::secrets()?["ORDERS_CLIENT_SECRET"];
+    ensure!(readme.contains(&format!("-u orders:{secret} ")), "{secret}");
 
     // Grafana's panels go by the data source and the folder that are provisioned.
     let provisioned = read_yaml(&folder().join("grafana/dashboards.yaml"))?;

@@ -1,7 +1,9 @@
 //! The stack of `envoy-config/compose/`, without containers: its file by docker-compose, and what runs in it as plain
-//! processes, by its own configuration.
+//! processes, by its own commands and configuration. Of Grafana, which is on no registry that the tests get things from, the
+//! files are read.
 
 mod file;
+mod service;
 mod stack;
 
 use std::path::PathBuf;
@@ -9,12 +11,15 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use legation_tests::trials::Trials;
 use legation_tests::{envoy_config_dir, read_yaml};
+use legation_tests::{npm, prometheus};
 use serde_json::Value;
 
 fn main() {
     Trials::new()
         .with(file::TESTS)
-        .with(stack::TESTS)
+        .with_needing(&npm::NEED, stack::WITH_NODE)
+        .with_needing(&prometheus::NEED, stack::WITH_PROMETHEUS)
+        .with_needing(&stack::REDIS_TOOLS, stack::WITH_REDIS)
         .with_needing(&file::COMPOSE, file::BY_COMPOSE)
         .run()
 }
