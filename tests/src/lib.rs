@@ -82,6 +82,7 @@
 //! - [`npm`]: programs for Node.js; [`editor`]: what an editor shows of a file.
 //! - [`crds`]: what a Kubernetes API server would say of an object.
 //! - [`limitador`]: a real rate limit service, and a real Redis behind it.
+//! - [`grafana`]: what Grafana's types say of a dashboard.
 //! - [`prometheus`]: the real Prometheus, which scrapes the real Envoy; [`registry`]: a registry of images;
 //!   [`Server`]: any other program that listens.
 //! - [`browser`]: a real browser, for what only that decides: policies, cookies, a sign-in.
@@ -104,6 +105,7 @@ pub mod csp_evaluator;
 mod differences;
 pub mod editor;
 mod envoy;
+pub mod grafana;
 mod headers;
 pub mod idp;
 pub mod jwt;

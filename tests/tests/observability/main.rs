@@ -4,17 +4,19 @@
 //! Where the machine has no Prometheus the tests with it are skipped, which is told.
 
 mod access_log;
+mod dashboard;
 mod metrics;
 mod scraped;
 mod traffic;
 
-use legation_tests::prometheus;
 use legation_tests::trials::Trials;
+use legation_tests::{npm, prometheus};
 
 fn main() {
     Trials::new()
         .with(access_log::TESTS)
         .with(metrics::TESTS)
+        .with_needing(&npm::NEED, dashboard::TESTS)
         .with_needing(&prometheus::NEED, scraped::TESTS)
         .run()
 }
