@@ -84,9 +84,9 @@ pub(super) enum PathFrom {
 const WITH_ARGUMENTS: &[&str] = &[
     "REQ",
     "REQUEST_HEADER",
-    "REQUEST_TRAILER",
     "RESP",
     "RESPONSE_HEADER",
+    "REQUEST_TRAILER",
     "TRAILER",
     "RESPONSE_TRAILER",
     "QUERY_PARAM",
