@@ -27,6 +27,7 @@ use log::{Level, LevelFilter, Metadata, Record};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::abi::{self, LogLevel, MapType};
+use crate::format::trace_id;
 use crate::headers::HeaderList;
 
 /// How many bytes of an id from the request go into a log line.
@@ -149,7 +150,7 @@ impl log::Log for Logger {
             level: name,
             record,
             request_id: request_id.as_deref(),
-            trace_id: traceparent.as_deref().and_then(trace_id_of),
+            trace_id: traceparent.as_deref().and_then(trace_id_in),
         };
         if let Ok(line) = serde_json::to_vec(&line) {
             let _ = abi::log(level, &line);
@@ -192,13 +193,9 @@ pub(crate) fn with_request<T>(
     values
 }
 
-/// `version-TRACEID-parentid-flags`, each of hexadecimal digits of fixed number.
-fn trace_id_of(traceparent: &str) -> Option<&str> {
-    let id = traceparent.split('-').nth(1)?;
-    let valid = id.len() == 32
-        && id.bytes().all(|byte| byte.is_ascii_hexdigit())
-        && id.bytes().any(|byte| byte != b'0');
-    valid.then_some(id)
+fn trace_id_in(traceparent: &str) -> Option<&str> {
+    let id = trace_id(traceparent.as_bytes())?;
+    std::str::from_utf8(id).ok()
 }
 
 /// A line as the JSON object that it is written as.
@@ -316,7 +313,7 @@ mod tests {
     fn takes_the_trace_id_from_a_valid_traceparent_only() {
         let id = "4bf92f3577b34da6a3ce929d0e0e4736";
         assert_eq!(
-            trace_id_of(&format!("00-{id}-00f067aa0ba902b7-01")),
+            trace_id_in(&format!("00-{id}-00f067aa0ba902b7-01")),
             Some(id)
         );
         for wrong in [
@@ -326,7 +323,7 @@ mod tests {
             "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
             "00-4bf92f3577b34da6a3ce929d0e0e473\"-00f067aa0ba902b7-01",
         ] {
-            assert_eq!(trace_id_of(wrong), None, "{wrong}");
+            assert_eq!(trace_id_in(wrong), None, "{wrong}");
         }
     }
 
