@@ -7,13 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::target::{envoy_config_dir, module_dir};
-use crate::wait::START;
 
 /// What the module of a Wasm filter is called in every shipped file.
 const MODULE_FOLDER: &str = "/etc/envoy/filters/";
@@ -51,7 +49,6 @@ pub(crate) struct RunOptions {
     pub(crate) log_level: String,
     pub(crate) component_log_level: String,
     pub(crate) environment: BTreeMap<String, String>,
-    pub(crate) ready_within: Duration,
     pub(crate) shared: bool,
 }
 
@@ -62,7 +59,6 @@ impl Default for RunOptions {
             log_level: "warning".to_owned(),
             component_log_level: "wasm:info".to_owned(),
             environment: BTreeMap::new(),
-            ready_within: START,
             shared: false,
         }
     }
@@ -428,13 +424,6 @@ impl Config {
     #[must_use]
     pub fn concurrency(mut self, workers: u32) -> Self {
         self.run.concurrency = workers;
-        self
-    }
-
-    /// How long Envoy may take until it is ready; three minutes unless set. It compiles the modules first.
-    #[must_use]
-    pub fn ready_within(mut self, time: Duration) -> Self {
-        self.run.ready_within = time;
         self
     }
 

@@ -303,10 +303,9 @@ impl Running {
             if let Some(admin) = ready_admin(&admin_file) {
                 break admin;
             }
-            let time = config.run.ready_within;
-            if start.elapsed() > time {
+            if start.elapsed() > START {
                 let log = run.log();
-                return Err(StartError::NotReady { time, log });
+                return Err(StartError::NotReady { time: START, log });
             }
             std::thread::sleep(Duration::from_millis(5));
         };

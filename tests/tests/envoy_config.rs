@@ -5,15 +5,11 @@ mod support;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::Result;
 use legation_tests::jwt::{Issuer, Key};
 use legation_tests::{Config, Envoy, envoy_config_dir, module};
 use support::write_stub;
-
-/// The whole chain has six modules, which are compiled one after another.
-const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Every file of `envoy-config/` and of `filters/` in it.
 fn bootstraps() -> Result<Vec<PathBuf>> {
@@ -81,7 +77,7 @@ fn envoy_and_the_modules_accept_every_file_and_have_nothing_to_warn_of() -> Resu
         let (_folder, config) = with_modules(Config::load(&file)?)?;
         let (_issuer, config) = with_issuer(config)?;
 
-        let config = config.log_level("warning", "").ready_within(PATIENCE);
+        let config = config.log_level("warning", "");
         let envoy = Envoy::start(&config)?;
 
         assert_eq!(envoy.log(), "", "{}", file.display());

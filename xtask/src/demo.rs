@@ -26,8 +26,6 @@ use crate::workspace::Workspace;
 /// The chain that is shown: the file that users begin with, as it stands.
 const CHAIN: &str = "envoy.yaml";
 
-/// Six modules are compiled one after another, on whatever machine this is.
-const PATIENCE: Duration = Duration::from_mins(3);
 /// A host that browsers keep `Secure` cookies of without TLS.
 const HOST: &str = "localhost";
 /// What the identity provider knows the gateway by.
@@ -58,7 +56,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let envoy = legation_tests::envoy_binary()?;
     let version = legation_tests::envoy_version(&envoy)?;
     let provider = provider()?;
-    let config = with_provider(with_key(Config::file(CHAIN)?), &provider).ready_within(PATIENCE);
+    let config = with_provider(with_key(Config::file(CHAIN)?), &provider);
     let filters = config.module_names();
     let stop = Stop::listen()?;
     let wait = Wait::begin(format!(

@@ -5,7 +5,6 @@ use std::fs;
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use legation_testing::scenario::Scenario;
@@ -33,8 +32,6 @@ pub const CHAIN: [&str; 7] = [
     "header-tag",
 ];
 const ISSUER: &str = "https://login.example";
-/// Seven modules are compiled one after another, which takes ten seconds where nothing else runs.
-const PATIENCE: Duration = Duration::from_secs(180);
 /// A card's number that has its check digit right.
 const CARD: &str = "4111 1111 1111 1111";
 /// A `RateLimitResponse` that says OVER_LIMIT.
@@ -184,7 +181,6 @@ impl World {
         let mut plan = Plan {
             config: Config::plain()?
                 .add_endpoint(SCENARIOS, scenarios.address())
-                .ready_within(PATIENCE)
                 .edit(|root| root["node"] = json!({"id": "test", "cluster": "test"}))
                 .process_environment("OAUTH2_CLIENT_SECRET", SECRET)
                 .process_environment("OAUTH2_COOKIE_SECRET", SECRET),

@@ -2,7 +2,6 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use legation_tests::jwt::{Claims, Issuer, Key, Mode};
@@ -15,8 +14,6 @@ use serde_json::{Value, json};
 
 const HOST: &str = "app.localhost";
 const ISSUER: &str = "https://issuer.example";
-/// Six modules are compiled one after another, on a machine that may be busy with other tests.
-const PATIENCE: Duration = Duration::from_secs(180);
 /// A secret that stands in a path's query, and must not stand in a log.
 pub const SECRET: &str = "never-in-a-log";
 /// A response that body-guard cannot read.
@@ -113,7 +110,7 @@ impl World {
         let claims = Claims::of(ISSUER).audience("api");
         let token = format!("Bearer {}", claims.signed_by(&self.key));
         let order = |body: &str| {
-            Request::post("/api/orders", body.to_owned())
+            Request::post("/api/orders", body)
                 .header("content-type", "application/json")
                 .header("authorization", &token)
         };
@@ -194,7 +191,6 @@ impl World {
 /// asked, which is not there.
 fn config(provider: &FakeProvider, issuer: &Issuer) -> Result<Config> {
     Ok(Config::file("envoy.yaml")?
-        .ready_within(PATIENCE)
         .edit_configuration("oauth2", |oauth2| {
             oauth2["issuer"] = provider.issuer().into();
             oauth2["credentials"]["client_id"] = "app".into();
