@@ -122,6 +122,7 @@ enum Part {
 
 /// What rendering a format needs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a place of its own")]
 pub struct Uses {
     /// How many request headers it reads, pseudo-headers included.
     pub request_header_reads: usize,

@@ -523,10 +523,10 @@ fn shared_data_fails<F: HttpFilter>(host: &Host<F>, call: &'static str, of: &'st
 fn a_fetch_that_is_over_at_once_and_due_again_comes_with_the_next_look() {
     let host = Host::<Plain>::new();
     let tries = Rc::new(Cell::new(0_u32));
-    let tried = Rc::clone(&tries);
+    let counted = Rc::clone(&tries);
     host.set_cluster("policies", move |_: &HttpCall| {
-        tried.set(tried.get() + 1);
-        assert!(tried.get() < 100, "it does nothing else");
+        counted.set(counted.get() + 1);
+        assert!(counted.get() < 100, "it does nothing else");
         Callout::refuse(10)
     });
     shared_data_fails(&host, "proxy_set_shared_data", "remote_config.state");

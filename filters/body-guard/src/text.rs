@@ -174,7 +174,7 @@ mod tests {
         let long = "a".repeat(20_000);
         // Each `a` looks for a `b` in all that follows.
         assert_eq!(scan("a(.*b)?", &long), Err(Broken::Found(Stop::TooLong)));
-        assert_eq!(scan("a(.*b)?", &long[..200]), Ok((0, 200)));
+        assert_eq!(scan("a(.*b)?", &"a".repeat(200)), Ok((0, 200)));
         // What looks no further than it matches may match as often as it likes.
         assert_eq!(scan("a", &long), Ok((0, 20_000)));
         assert_eq!(scan("a{4}", &long), Ok((0, 5_000)));

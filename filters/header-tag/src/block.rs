@@ -25,6 +25,10 @@ static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// stand in the document (a `google.protobuf.Struct` has none), and a value may
 /// be made from a header that the same rule removes.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is something else to look at"
+)]
 pub(crate) struct Block {
     operations: Box<[Operation]>,
     /// The values that differ from message to message.

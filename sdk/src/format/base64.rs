@@ -3,7 +3,7 @@
 /// What the text stands for, be it in the standard alphabet or the one for URLs, padded or not.
 /// `None` where it is none of these, or has bits left over.
 pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
-    let digits = if text.len() % 4 == 0 {
+    let digits = if text.len().is_multiple_of(4) {
         let one_less = text.strip_suffix(b"=").unwrap_or(text);
         one_less.strip_suffix(b"=").unwrap_or(one_less)
     } else {

@@ -160,9 +160,8 @@ pub fn logout_tokens_are_read(site: &Site) -> Result<()> {
 
 /// Requests are read before they go on: strictly, with rules for fields, and as far as `max_bytes` allows.
 pub fn requests_are_read(site: &Site) -> Result<()> {
-    let order = |body: &str| {
-        Request::post("/api/orders", body.to_owned()).header("content-type", "application/json")
-    };
+    let order =
+        |body: &str| Request::post("/api/orders", body).header("content-type", "application/json");
     for bad in [
         r#"{"a":"#,
         r#"{"a":1,"a":2}"#,

@@ -96,7 +96,7 @@ fn writer() -> Claims {
 }
 
 fn order(body: &str) -> Request {
-    Request::post("/api/orders", body.to_owned()).header("content-type", "application/json")
+    Request::post("/api/orders", body).header("content-type", "application/json")
 }
 
 const COFFEE: &str = r#"{"coffees": 1}"#;
