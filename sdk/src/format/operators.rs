@@ -264,7 +264,8 @@ pub(super) fn read(
     }
 }
 
-/// The operator that is another's argument.
+/// The operator that is another's argument: a document that is fetched may be of any depth, and the
+/// stack is not.
 fn inner(argument: &str, own: &'static [OwnOperator]) -> Result<Box<Operator>, Problem> {
     if argument
         .matches('(')
@@ -281,10 +282,6 @@ fn inner(argument: &str, own: &'static [OwnOperator]) -> Result<Box<Operator>, P
             None => return Err(Problem::new(format!("`{name}(` is not closed by `)`"))),
         },
     };
-    if takes_operator(name) {
-        // A document that is fetched may be of any depth, and the stack is not.
-        return Err(Problem::new("what is hashed is not hashed again"));
-    }
     match read(name, inner, own)? {
         Operator::Environment(_) => Err(Problem::new(
             "an environment variable is neither hashed nor decoded",
