@@ -40,6 +40,7 @@ mod unique;
 mod write;
 
 use std::borrow::Cow;
+use std::rc::Rc;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -49,6 +50,7 @@ use crate::config::{self, ConfigErrors, Problem, Schema};
 use crate::headers::{cookies, unquoted};
 use crate::matcher::{self, RequestView};
 use operators::{Headers, Operator, PathFrom, Uuid};
+use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
 pub use claim::Claim;
@@ -83,6 +85,13 @@ pub trait ValueSource: RequestView {
 
     /// The bytes of an attribute, as the host gives them.
     fn attribute(&mut self, path: &attributes::Path) -> Result<Option<Cow<'_, [u8]>>, Self::Error>;
+
+    /// The same, where they are JSON. A source that is asked of several [claims](Claim) keeps what it has read.
+    fn json(&mut self, path: &attributes::Path) -> Result<Option<Rc<Json>>, Self::Error> {
+        let bytes = self.attribute(path)?;
+        let json = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        Ok(json.map(Rc::new))
+    }
 
     /// The time since 1970.
     fn now(&mut self) -> Result<Duration, Self::Error> {

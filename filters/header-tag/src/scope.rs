@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use legation::format::attributes::Path;
 use legation::format::{OwnOperator, ValueSource};
 use legation::http::HeaderName;
 use legation::matcher::{self, Holds, RequestView, normalize_path};
+use serde_json::Value as Json;
 
 use crate::buckets::{Assigned, Buckets};
 use crate::config::{BUCKET, Condition, When};
@@ -18,6 +20,8 @@ pub(crate) struct Scope<'a, M> {
     message: &'a mut M,
     buckets: &'a Buckets,
     assigned: Assigned,
+    /// The payload that a claim was read from last: others are mostly of the same.
+    payload: Option<(Path, Option<Rc<Json>>)>,
     /// The condition of the rule that is applied.
     pub(crate) when: Option<&'a When>,
 }
@@ -28,6 +32,7 @@ impl<'a, M: Message> Scope<'a, M> {
             message,
             buckets,
             assigned,
+            payload: None,
             when: None,
         }
     }
@@ -108,6 +113,17 @@ impl<M: Message> ValueSource for Scope<'_, M> {
         self.message.attribute(path)
     }
 
+    fn json(&mut self, path: &Path) -> Result<Option<Rc<Json>>, M::Error> {
+        if let Some((known, payload)) = &self.payload
+            && known == path
+        {
+            return Ok(payload.clone());
+        }
+        let payload = self.message.json(path)?;
+        self.payload = Some((path.clone(), payload.clone()));
+        Ok(payload)
+    }
+
     fn now(&mut self) -> Result<Duration, M::Error> {
         self.message.now()
     }
@@ -161,6 +177,7 @@ impl<M: Message> Message for Scope<'_, M> {
     }
 
     fn set_state(&mut self, name: &str, value: &[u8]) -> Result<(), M::Error> {
+        self.payload = None;
         self.message.set_state(name, value)
     }
 

@@ -260,6 +260,10 @@ fn what_is_made_costs_what_it_is_made_of() {
             vec![PROPERTY, REMOVE],
         ),
         (
+            json!({"set": {"x-a": "%JWT_CLAIM(user:sub)%", "x-b": "%JWT_CLAIM(user:aud)%"}}),
+            vec![PROPERTY, REMOVE, REMOVE],
+        ),
+        (
             json!({"set": {"x-a": {"value": "%REQ(x-1)%", "map": {"value 1": "1"}}}}),
             vec![GET_MAP, SET],
         ),

@@ -39,44 +39,38 @@ impl Claim {
 
     /// The claim's values: one of a text, a number or a truth value, and of a list
     /// each element that is such. None where the claim is not there, is an object or
-    /// null, or where there was no token. One host call.
+    /// null, or where there was no token. One host call, unless the source
+    /// [keeps](ValueSource::json) payloads.
     pub fn values<S: ValueSource + ?Sized>(&self, source: &mut S) -> Result<Vec<String>, S::Error> {
-        Ok(match self.find(source)? {
+        let payload = source.json(&self.state)?;
+        Ok(match self.find(payload.as_deref()) {
             Some(Json::Array(elements)) => elements.iter().filter_map(text).collect(),
-            Some(value) => text(&value).into_iter().collect(),
+            Some(value) => text(value).into_iter().collect(),
             None => Vec::new(),
         })
     }
 
     /// The same as one text, a list's values with commas between them. `None` where that would read as another
     /// claim once it stands in a header: of a list of which an element holds a comma, and where a value holds a
-    /// control character, or begins or ends with a space. One host call.
+    /// control character, or begins or ends with a space.
     pub fn text<S: ValueSource + ?Sized>(
         &self,
         source: &mut S,
     ) -> Result<Option<String>, S::Error> {
-        Ok(self.find(source)?.and_then(|value| match value {
+        let payload = source.json(&self.state)?;
+        Ok(self.find(payload.as_deref()).and_then(|value| match value {
             Json::Array(elements) => {
                 let values: Vec<_> = elements.iter().filter_map(text).collect();
                 let is_clear = |value: &String| stays_itself(value) && !value.contains(',');
                 values.iter().all(is_clear).then(|| values.join(","))
             }
-            value => text(&value).filter(|value| stays_itself(value)),
+            value => text(value).filter(|value| stays_itself(value)),
         }))
     }
 
-    fn find<S: ValueSource + ?Sized>(&self, source: &mut S) -> Result<Option<Json>, S::Error> {
-        let Some(payload) = source.attribute(&self.state)? else {
-            return Ok(None);
-        };
-        let payload: Option<Json> = serde_json::from_slice(&payload).ok();
-        let Some(payload) = payload else {
-            return Ok(None);
-        };
+    fn find<'a>(&self, payload: Option<&'a Json>) -> Option<&'a Json> {
         let mut names = self.names.iter();
-        Ok(names.try_fold(payload, |mut value, name| {
-            value.get_mut(&**name).map(Json::take)
-        }))
+        names.try_fold(payload?, |value, name| value.get(&**name))
     }
 }
 
