@@ -347,7 +347,7 @@ impl HttpFilter for Seldom {
 
 #[test]
 fn a_filter_that_seldom_waits_survives_them_too() {
-    let report = chaos::run::<Seldom>("{}", 20_000, 6);
+    let report = chaos::run::<Seldom>("{}", 30_000, 6);
 
     assert!(report.lies > 40_000, "{report}");
     assert!(report.reentered > 2_000, "{report}");

@@ -299,13 +299,14 @@ impl Config {
         self
     }
 
-    /// Speaks HTTP/2 to this cluster's servers, as gRPC needs.
+    /// Speaks HTTP/2 to this cluster's servers, as gRPC needs. A connection has no more streams than servers
+    /// take: Envoy would open any number until it has heard from them, and be refused those beyond.
     #[must_use]
     pub fn http2_upstream(mut self, cluster: &str) -> Self {
         match walk::find_cluster(&mut self.root, cluster) {
             Some(found) => {
                 walk::protocol_options(found)["explicit_http_config"] =
-                    json!({"http2_protocol_options": {}});
+                    json!({"http2_protocol_options": {"max_concurrent_streams": 100}});
             }
             None => self.no_such_cluster(cluster),
         }
