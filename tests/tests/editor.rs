@@ -137,6 +137,9 @@ fn sample(name: &str) -> Result<String> {
         }
         "csp-header" => return Ok("rules:\n- preset: strict\n".into()),
         "header-tag-request" => return Ok("rules:\n- request: { set: { x-a: b } }\n".into()),
+        "header-tag-trailers" => {
+            return Ok("rules:\n- response_trailers: { set: { x-a: b } }\n".into());
+        }
         name => name,
     };
     let path = envoy_config_dir().join(format!("configurations/{base}.yaml"));
