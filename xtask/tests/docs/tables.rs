@@ -55,7 +55,10 @@ fn is_test(file: &Path, name: &str) -> bool {
     };
     let attributes = before.rsplit("\n\n").next().unwrap_or_default();
     // Without a harness of cargo's, the tests of a file are in a list.
-    attributes.contains("#[test]") || text.contains(&format!("\"{name}\""))
+    let is_one = |mark| attributes.contains(mark);
+    is_one("#[test]")
+        || is_one("#[wasm_bindgen_test(unsupported = test)]")
+        || text.contains(&format!("\"{name}\""))
 }
 
 /// Where a table says what the log says (a column `Log line`), something writes that.
