@@ -172,17 +172,18 @@ fn alerts_are_pending(prometheus: &Prometheus) -> Result<()> {
             .then_some(()))
     })
     .with_context(|| format!("{:?}", alerts()))?;
+    // Not LegationSlow, nor that a scrape took too long: a busy machine may well be slow.
     for none in [
-        "EnvoyDown",
         "LegationFilterErrors",
         "LegationVmReloaded",
         "LegationKeysStale",
         "LegationRemoteConfigStale",
-        "LegationSlow",
     ] {
         ensure!(!alerts()?.contains(none), "{none}");
     }
-    Ok(())
+    wait_for("a scrape in time", DEADLINE, || {
+        Ok((!alerts()?.contains("EnvoyDown")).then_some(()))
+    })
 }
 
 fn alerts_are_tested() -> Result<()> {
