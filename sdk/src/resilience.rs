@@ -94,6 +94,7 @@ mod fetch;
 mod retry;
 mod service;
 mod shared;
+mod trouble;
 
 pub use backoff::{Backoff, MAX_RETRY_AFTER, retry_after};
 pub use breaker::{
@@ -108,3 +109,4 @@ pub use fetch::{FetchCache, FetchSettings, Fetched};
 pub use retry::{Outcome, Repeat, RetryOn, RetryPolicy, SHORTEST_TRY, Tries, UnknownWord};
 pub use service::HttpService;
 pub use shared::{SharedBreaker, Ticket};
+pub use trouble::Trouble;

@@ -5,14 +5,12 @@ mod answer;
 mod question;
 mod wire;
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use legation::callout::CalloutError;
 use legation::http::{HeaderName, HeaderValue};
-use legation::resilience::{HttpService, Repeat};
+use legation::resilience::{HttpService, Repeat, Trouble};
 use legation::{Configure, RequestHeaders, Result};
-use log::Level;
 
 use crate::config::{self, HeaderToAdd, Patterns};
 use crate::counts::ExtAuthzCounts;
@@ -33,8 +31,7 @@ pub(crate) struct ExtAuthz {
     pub(crate) allow_partial_message: bool,
     pub(crate) failure_mode_allow: bool,
     pub(crate) status_on_error: u16,
-    /// Whether its last answer was none, which is told once.
-    is_failing: Cell<bool>,
+    trouble: Trouble,
 }
 
 /// How it is asked.
@@ -113,7 +110,7 @@ impl ExtAuthz {
             allow_partial_message: body.allow_partial_message,
             failure_mode_allow: config.failure_mode_allow,
             status_on_error: config.status_on_error(),
-            is_failing: Cell::new(false),
+            trouble: Trouble::default(),
         }
     }
 
@@ -146,7 +143,7 @@ impl ExtAuthz {
         };
         Ok(match answer {
             Ok(answer) => {
-                if self.is_failing.replace(false) {
+                if self.trouble.ends() {
                     log::info!("the outside check answers again");
                 }
                 let tally = match answer {
@@ -163,13 +160,7 @@ impl ExtAuthz {
                     Failed::Invalid => &counts.invalid,
                 };
                 tally.add(1);
-                // Not once a request: there may be very many until it answers again.
-                let level = if self.is_failing.replace(true) {
-                    Level::Debug
-                } else {
-                    Level::Warn
-                };
-                log::log!(level, error:%; "the outside check is of no help");
+                log::log!(self.trouble.level(), error:%; "the outside check is of no help");
                 Err(failed)
             }
         })

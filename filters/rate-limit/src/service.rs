@@ -4,7 +4,7 @@ mod denials;
 mod standing;
 mod wire;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fmt;
 use std::num::NonZeroUsize;
 
@@ -13,9 +13,8 @@ use legation::fingerprint::{Fingerprint, Fingerprints};
 use legation::http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use legation::http::{HeaderName, HeaderValue};
 use legation::metrics::Tally;
-use legation::resilience::{HttpService, Repeat};
+use legation::resilience::{HttpService, Repeat, Trouble};
 use legation::{Configure, LocalReply, Result};
-use log::Level;
 use prost::Message;
 
 use crate::config;
@@ -36,8 +35,7 @@ pub(crate) struct Service {
     grpc: HttpService,
     domain: Box<str>,
     authority: Box<str>,
-    /// Whether its last answer was none, which is told once.
-    is_failing: Cell<bool>,
+    trouble: Trouble,
     pub(crate) failure_mode_deny: bool,
     status_on_error: u16,
     pub(crate) says_ratelimited: bool,
@@ -80,7 +78,7 @@ impl Service {
             grpc: HttpService::new(&config.http_service(), host),
             domain: config.domain().into(),
             authority: config.authority().unwrap_or_default().into(),
-            is_failing: Cell::new(false),
+            trouble: Trouble::default(),
             failure_mode_deny: config.failure_mode_deny,
             status_on_error: config.status_on_error(),
             says_ratelimited: !config.disable_x_envoy_ratelimited_header,
@@ -143,20 +141,14 @@ impl Service {
             .send_grpc::<RateLimitResponse>(request, Repeat::Unsafe);
         let answer = match sent.await {
             Ok(answer) => {
-                if self.is_failing.replace(false) {
+                if self.trouble.ends() {
                     log::info!("the rate limit service answers again");
                 }
                 Answer::from(answer)
             }
             Err(error) => {
                 self.error.add(1);
-                // Not once a request: there may be very many until it answers again.
-                let level = if self.is_failing.replace(true) {
-                    Level::Debug
-                } else {
-                    Level::Warn
-                };
-                log::log!(level, error:%; "the rate limit service is of no help");
+                log::log!(self.trouble.level(), error:%; "the rate limit service is of no help");
                 return Err(Failed);
             }
         };
