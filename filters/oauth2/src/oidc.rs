@@ -461,20 +461,11 @@ fn service_config(
     cluster: &str,
     timeout: Option<Timeout>,
 ) -> HttpServiceConfig {
-    let mut service = HttpServiceConfig::of_cluster(cluster);
-    if let Some(timeout) = timeout {
-        service = service.with_timeout(timeout);
-    }
-    if let Some(retries) = &config.retry_policy.0 {
-        service = service.with_retry_policy(retries.clone());
-    }
-    if let Some(breaker) = &config.circuit_breaker.0 {
-        service = service.with_circuit_breaker(breaker.clone());
-    }
-    match Bounded::new(MAX_RESPONSE_BYTES) {
-        Some(bytes) => service.with_max_response_bytes(bytes),
-        None => service,
-    }
+    HttpServiceConfig::of_cluster(cluster)
+        .with_timeout(timeout)
+        .with_retry_policy(config.retry_policy.0.clone())
+        .with_circuit_breaker(config.circuit_breaker.0.clone())
+        .with_max_response_bytes(Bounded::new(MAX_RESPONSE_BYTES))
 }
 
 /// Says nothing of secrets.

@@ -55,17 +55,12 @@ impl<C> RemoteConfig<C> {
     }
 
     pub(crate) fn service(&self) -> HttpServiceConfig {
-        let mut service = HttpServiceConfig::of_uri(&self.http_uri);
-        if let Some(retries) = &self.retry_policy {
-            service = service.with_retry_policy(retries.clone());
-        }
         let bytes = self
             .max_response_bytes
             .map_or(MAX_RESPONSE_BYTES, Bounded::get);
-        match Bounded::new(bytes) {
-            Some(bytes) => service.with_max_response_bytes(bytes),
-            None => service,
-        }
+        HttpServiceConfig::of_uri(&self.http_uri)
+            .with_retry_policy(self.retry_policy.clone())
+            .with_max_response_bytes(Bounded::new(bytes))
     }
 }
 

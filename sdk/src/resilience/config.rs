@@ -103,32 +103,41 @@ impl HttpServiceConfig {
         }
     }
 
-    /// As this one, with another time for all tries.
+    /// As this one, with another time for all tries, where one is given.
     #[must_use]
-    pub fn with_timeout(mut self, timeout: BoundedDuration<10, 300_000>) -> Self {
-        self.timeout = Given(Some(timeout));
-        self
+    pub fn with_timeout(self, timeout: impl Into<Option<Timeout>>) -> Self {
+        let timeout = Given(timeout.into().or(self.timeout.0));
+        Self { timeout, ..self }
     }
 
-    /// As this one, with these retries.
+    /// As this one, with these retries, where any are given.
     #[must_use]
-    pub fn with_retry_policy(mut self, policy: RetryPolicyConfig) -> Self {
-        self.retry_policy = Given(Some(policy));
-        self
+    pub fn with_retry_policy(self, policy: impl Into<Option<RetryPolicyConfig>>) -> Self {
+        let retry_policy = Given(policy.into().or(self.retry_policy.0));
+        Self {
+            retry_policy,
+            ..self
+        }
     }
 
-    /// As this one, with this circuit breaker.
+    /// As this one, with this circuit breaker, where one is given.
     #[must_use]
-    pub fn with_circuit_breaker(mut self, breaker: CircuitBreakerConfig) -> Self {
-        self.circuit_breaker = Given(Some(breaker));
-        self
+    pub fn with_circuit_breaker(self, breaker: impl Into<Option<CircuitBreakerConfig>>) -> Self {
+        let circuit_breaker = Given(breaker.into().or(self.circuit_breaker.0));
+        Self {
+            circuit_breaker,
+            ..self
+        }
     }
 
-    /// As this one, with another limit of an answer's size.
+    /// As this one, with another limit of an answer's size, where one is given.
     #[must_use]
-    pub fn with_max_response_bytes(mut self, bytes: Bounded<1, 33_554_432>) -> Self {
-        self.max_response_bytes = Given(Some(bytes));
-        self
+    pub fn with_max_response_bytes(self, bytes: impl Into<Option<Bounded<1, 33_554_432>>>) -> Self {
+        let max_response_bytes = Given(bytes.into().or(self.max_response_bytes.0));
+        Self {
+            max_response_bytes,
+            ..self
+        }
     }
 
     /// The cluster.

@@ -267,20 +267,11 @@ impl ExtAuthz {
             ),
             (None, None) => ("", None),
         };
-        let mut service = HttpServiceConfig::of_cluster(cluster);
-        if let Some(timeout) = timeout.or(TIMEOUT) {
-            service = service.with_timeout(timeout);
-        }
-        if let Some(bytes) = MAX_RESPONSE_BYTES {
-            service = service.with_max_response_bytes(bytes);
-        }
-        if let Some(policy) = &self.retry_policy.0 {
-            service = service.with_retry_policy(policy.clone());
-        }
-        if let Some(breaker) = &self.circuit_breaker.0 {
-            service = service.with_circuit_breaker(breaker.clone());
-        }
-        service
+        HttpServiceConfig::of_cluster(cluster)
+            .with_timeout(timeout.or(TIMEOUT))
+            .with_max_response_bytes(MAX_RESPONSE_BYTES)
+            .with_retry_policy(self.retry_policy.0.clone())
+            .with_circuit_breaker(self.circuit_breaker.0.clone())
     }
 
     /// The status of requests that are refused as there is no answer.

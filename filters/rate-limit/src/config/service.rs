@@ -118,18 +118,11 @@ impl Service {
     /// Where it is, and how long it may take.
     pub fn http_service(&self) -> HttpServiceConfig {
         let cluster = self.grpc.envoy_grpc.cluster_name.as_str();
-        let mut service = HttpServiceConfig::of_cluster(cluster);
         let timeout = self.timeout.0.or(self.grpc.timeout.0);
-        if let Some(timeout) = timeout.or(TIMEOUT) {
-            service = service.with_timeout(timeout);
-        }
-        if let Some(policy) = &self.retry_policy.0 {
-            service = service.with_retry_policy(policy.clone());
-        }
-        if let Some(breaker) = &self.circuit_breaker.0 {
-            service = service.with_circuit_breaker(breaker.clone());
-        }
-        service
+        HttpServiceConfig::of_cluster(cluster)
+            .with_timeout(timeout.or(TIMEOUT))
+            .with_retry_policy(self.retry_policy.0.clone())
+            .with_circuit_breaker(self.circuit_breaker.0.clone())
     }
 
     /// The status of requests that are refused as there is no answer.

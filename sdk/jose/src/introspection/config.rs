@@ -108,18 +108,11 @@ pub(super) struct Words {
 
 impl IntrospectionConfig {
     pub(super) fn service(&self) -> HttpServiceConfig {
-        let mut service = HttpServiceConfig::of_uri(&self.http_uri);
-        if let Some(retries) = &self.retry_policy.0 {
-            service = service.with_retry_policy(retries.clone());
-        }
-        if let Some(breaker) = &self.circuit_breaker.0 {
-            service = service.with_circuit_breaker(breaker.clone());
-        }
         let bytes = self.max_response_bytes.0;
-        match Bounded::new(bytes.map_or(MAX_RESPONSE_BYTES, Bounded::get)) {
-            Some(bytes) => service.with_max_response_bytes(bytes),
-            None => service,
-        }
+        HttpServiceConfig::of_uri(&self.http_uri)
+            .with_retry_policy(self.retry_policy.0.clone())
+            .with_circuit_breaker(self.circuit_breaker.0.clone())
+            .with_max_response_bytes(Bounded::new(bytes.map_or(MAX_RESPONSE_BYTES, Bounded::get)))
     }
 
     pub(super) fn keeping(&self) -> Keeping {

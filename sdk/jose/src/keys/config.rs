@@ -237,18 +237,14 @@ fn or<const MIN: u64, const MAX: u64>(
 }
 
 fn service(
-    mut service: HttpServiceConfig,
+    service: HttpServiceConfig,
     retries: Option<&RetryPolicyConfig>,
     max_response_bytes: &Given<MaxResponseBytes>,
 ) -> HttpServiceConfig {
-    if let Some(retries) = retries {
-        service = service.with_retry_policy(retries.clone());
-    }
     let bytes = max_response_bytes
         .0
         .map_or(MAX_RESPONSE_BYTES, Bounded::get);
-    match Bounded::new(bytes) {
-        Some(bytes) => service.with_max_response_bytes(bytes),
-        None => service,
-    }
+    service
+        .with_retry_policy(retries.cloned())
+        .with_max_response_bytes(Bounded::new(bytes))
 }
