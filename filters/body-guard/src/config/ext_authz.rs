@@ -1,12 +1,12 @@
 //! The outside service that judges requests, in the names of Envoy's own filter `ext_authz`.
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
+use legation::callout::url::is_authority;
 use legation::config::{
     Bounded, BoundedDuration, ConfigErrors, Given, HeaderName, HeaderValue, NonEmpty, OrderedMap,
     Problem, Schema, Text, exactly_one, string,
 };
 use legation::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use legation::http::uri::Authority;
 use legation::matcher::StringMatch;
 use legation::resilience::{
     CircuitBreakerConfig, ClusterName, HttpServiceConfig, HttpUri, RetryPolicyConfig,
@@ -222,7 +222,7 @@ fn check(check: ExtAuthz, at: ValuePointerRef<'_>) -> Result<ExtAuthz, ConfigErr
         ],
     )?;
     let authority = check.grpc().and_then(GrpcService::authority);
-    if Authority::try_from(authority.unwrap_or("unset")).is_err() {
+    if !authority.is_none_or(is_authority) {
         let at = at.push_key("grpc_service");
         let at = at.push_key("envoy_grpc");
         let problem = Problem::new("not a host, or a host and a port")

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use deserr::{Deserr, ValuePointerRef};
+use legation::callout::url::is_authority;
 use legation::config::{Bounded, BoundedDuration, ConfigErrors, Given, Problem, Schema, Text};
-use legation::http::uri::Authority;
 use legation::resilience::{
     CircuitBreakerConfig, ClusterName, HttpServiceConfig, RetryPolicyConfig,
 };
@@ -86,9 +86,7 @@ struct DenyCache {
 }
 
 fn check(service: Service, at: ValuePointerRef<'_>) -> Result<Service, ConfigErrors> {
-    let authority = service.authority().unwrap_or("unset");
-    // A user's name and password have no place there (RFC 9113, section 8.3.1).
-    if authority.contains('@') || Authority::try_from(authority).is_err() {
+    if !service.authority().is_none_or(is_authority) {
         let at = at.push_key("grpc_service");
         let at = at.push_key("envoy_grpc");
         let problem = Problem::new("not a host, or a host and a port")
