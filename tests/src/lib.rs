@@ -144,6 +144,7 @@ pub use headers::Headers;
 pub use load::Load;
 pub use log::{LogEntry, parse_log};
 pub use message::{ID_HEADER, Received, Request, Response};
+pub use process::output_text;
 pub use raw::RawConnection;
 pub use server::Server;
 pub use stage::{Exchange, ReportOnPanic, Stage, UPSTREAM_CLUSTER};

@@ -1,7 +1,7 @@
 //! Child processes that end when this one does.
 
 use std::io;
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Output};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
@@ -16,6 +16,12 @@ use std::thread;
 pub(crate) struct Process {
     child: Child,
     kind: Kind,
+}
+
+/// What a program that has ended has written, to both.
+pub fn output_text(output: &Output) -> String {
+    let (stdout, stderr) = (&output.stdout, &output.stderr);
+    String::from_utf8_lossy(&[stdout.as_slice(), stderr].concat()).into_owned()
 }
 
 /// What is killed.

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::binary::on_path;
 use crate::client::Client;
+use crate::message::Request;
 use crate::server::Server;
 use crate::trials::Need;
 
@@ -24,20 +25,39 @@ pub const NEED: Need = Need {
     },
 };
 
-/// A running registry, which speaks HTTP without TLS and takes images from anybody. Dropping it kills it.
+/// A running registry, which speaks HTTP without TLS. Dropping it kills it.
 #[derive(Debug)]
 pub struct Registry(Server);
 
 impl Registry {
-    /// Starts an empty one on a free port of loopback.
+    /// Starts an empty one on a free port of loopback, which takes images from anybody.
     pub fn start() -> Result<Self> {
-        let server = Server::start("the registry", "/v2/", |address, folder| {
+        Self::start_with(None)
+    }
+
+    /// The same, for these users alone: lines as `htpasswd -B` writes them.
+    pub fn start_for(users: &str) -> Result<Self> {
+        Self::start_with(Some(users))
+    }
+
+    fn start_with(users: Option<&str>) -> Result<Self> {
+        let is_ready = |client: &Client| {
+            // It says so to strangers too.
+            let answer = client.send(Request::get("/v2/"));
+            answer.is_ok_and(|answer| answer.status == if users.is_some() { 401 } else { 200 })
+        };
+        let server = Server::start_until("the registry", is_ready, |address, folder| {
             let file = folder.join("registry.json");
-            let config = json!({
+            let mut config = json!({
                 "version": "0.1",
                 "storage": {"filesystem": {"rootdirectory": folder.join("images")}},
                 "http": {"addr": address.to_string()},
             });
+            if let Some(users) = users {
+                let path = folder.join("users");
+                fs::write(&path, users)?;
+                config["auth"] = json!({"htpasswd": {"realm": "tests", "path": path}});
+            }
             fs::write(&file, config.to_string())?;
             let mut command = Command::new(PROGRAM);
             command.arg("serve").arg(file);

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use flate2::read::GzDecoder;
 use legation_tests::registry::{self, Registry};
 use legation_tests::trials::{Test, Trials};
-use legation_tests::{Config, Request, Stage, workspace_root};
+use legation_tests::{Config, Request, Stage, output_text, workspace_root};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -57,11 +57,6 @@ fn dist(args: &[&str], out: &Path, docker: &Path) -> Result<Output> {
         .env("NO_COLOR", "1")
         .output()
         .context("cannot run the command")
-}
-
-fn text(output: &Output) -> String {
-    let (stdout, stderr) = (&output.stdout, &output.stderr);
-    String::from_utf8_lossy(&[stdout.as_slice(), stderr].concat()).into_owned()
 }
 
 /// Each file, by its name.
@@ -116,7 +111,7 @@ fn it_is_the_same_each_time_and_holds_no_folder_of_this_machine() -> Result<()> 
     let (one, two) = (folder.path().join("one"), folder.path().join("two"));
     for out in [&one, &two] {
         let made = dist(&[FILTER], out, folder.path())?;
-        ensure!(made.status.success(), "{}", text(&made));
+        ensure!(made.status.success(), "{}", output_text(&made));
     }
     let files = contents(&one)?;
     assert!(files == contents(&two)?, "the two differ");
@@ -171,7 +166,7 @@ fn a_registry_takes_it_and_envoy_runs_what_comes_back() -> Result<()> {
 
     let pushed = dist(&[FILTER, "--push", &place], &out, folder.path())?;
 
-    let told = text(&pushed);
+    let told = output_text(&pushed);
     ensure!(pushed.status.success(), "{told}");
     let version = env!("CARGO_PKG_VERSION");
     let accept = "application/vnd.oci.image.manifest.v1+json";
@@ -221,7 +216,7 @@ fn what_cannot_be_pushed_is_told_why() -> Result<()> {
         ),
     ] {
         let output = dist(args, &out, folder.path())?;
-        let told = text(&output);
+        let told = output_text(&output);
         assert!(!output.status.success(), "{told}");
         assert!(told.contains(problem), "no `{problem}` in:\n{told}");
     }
@@ -263,7 +258,11 @@ fn the_dockerfile_makes_an_image_of_the_module_alone() -> Result<()> {
                     .env("FILTER", filter.context("a filter")?)
                     .current_dir(root)
                     .output()?;
-                ensure!(ended.status.success(), "{command}:\n{}", text(&ended));
+                ensure!(
+                    ended.status.success(),
+                    "{command}:\n{}",
+                    output_text(&ended)
+                );
             }
             "WORKDIR" | "COPY" => {}
             other => anyhow::bail!("nothing tells whether `{other} {rest}` is right"),

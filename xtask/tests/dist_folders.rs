@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
-use legation_tests::{target_dir, workspace_root};
+use legation_tests::{output_text, target_dir, workspace_root};
 
 /// Compiled in seconds, and full of panics of its crates.
 const SMALL: &str = "proxy-wasm-quiet";
@@ -34,16 +34,11 @@ fn dist(args: &[&str], out: &Path, variables: Variables) -> Result<Output> {
 /// The module and the list of its crates.
 fn made(out: &Path, variables: Variables) -> Result<(Vec<u8>, String)> {
     let output = dist(&[SMALL], out, variables)?;
-    ensure!(output.status.success(), "{}", text(&output));
+    ensure!(output.status.success(), "{}", output_text(&output));
     let folder = out.join(SMALL);
     let module = fs::read(folder.join(format!("{SMALL}.wasm")))?;
     let list = fs::read_to_string(folder.join(format!("{SMALL}.cdx.json")))?;
     Ok((module, list))
-}
-
-fn text(output: &Output) -> String {
-    let (stdout, stderr) = (&output.stdout, &output.stderr);
-    String::from_utf8_lossy(&[stdout.as_slice(), stderr].concat()).into_owned()
 }
 
 /// The workspace at another place.
@@ -85,7 +80,7 @@ fn a_folder_of_somebody_else_is_not_replaced() -> Result<()> {
 
     let refused = dist(&["header-tag"], out.path(), &[])?;
 
-    let told = text(&refused);
+    let told = output_text(&refused);
     assert!(!refused.status.success(), "{told}");
     assert!(told.contains("was not made by this command"), "{told}");
     let kept = fs::read_to_string(sources.join("Cargo.toml"))?;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
+use legation_tests::output_text;
 
 /// The folders that get new files. Everything else of a copy is a link to the original.
 const OWN: [&str; 8] = [
@@ -87,7 +88,11 @@ impl Workspace {
             .env("RUSTDOCFLAGS", "--deny warnings")
             .output()
             .context("cannot run cargo")?;
-        ensure!(output.status.success(), "cargo {line}:\n{}", text(&output));
+        ensure!(
+            output.status.success(),
+            "cargo {line}:\n{}",
+            output_text(&output)
+        );
         Ok(())
     }
 
@@ -115,16 +120,11 @@ impl Workspace {
         self.cargo("metadata --format-version 1")?;
         let before = self.contents()?;
         let output = self.xtask(&[&["new"], args].concat())?;
-        let text = text(&output);
+        let text = output_text(&output);
         assert!(!output.status.success(), "{text}");
         assert_eq!(self.contents()?, before, "{text}");
         Ok(text)
     }
-}
-
-fn text(output: &Output) -> String {
-    let (stdout, stderr) = (&output.stdout, &output.stderr);
-    String::from_utf8_lossy(&[stdout.as_slice(), stderr].concat()).into_owned()
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn a_new_filter_passes_every_check() -> Result<()> {
 
     let output = copy.xtask(&["new", "sample-filter", "--description", "Asks who it is."])?;
 
-    let told = text(&output);
+    let told = output_text(&output);
     assert!(output.status.success(), "{told}");
     assert!(
         told.contains("Created filters/sample-filter/src/filter.rs"),
@@ -150,10 +150,10 @@ fn a_new_filter_passes_every_check() -> Result<()> {
     );
 
     let built = copy.xtask(&["build", "sample-filter"])?;
-    assert!(built.status.success(), "{}", text(&built));
+    assert!(built.status.success(), "{}", output_text(&built));
     let shipped = "envoy-config/filters/sample-filter.yaml";
     let valid = copy.xtask(&["validate", "sample-filter", shipped])?;
-    assert!(valid.status.success(), "{}", text(&valid));
+    assert!(valid.status.success(), "{}", output_text(&valid));
     for line in [
         "fmt --check -p sample-filter -p legation-tests",
         "clippy --no-deps -p sample-filter --all-targets -- --deny warnings",

@@ -4,6 +4,7 @@ use std::fs;
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result};
+use legation_tests::output_text;
 
 fn validate(filter: &str, configuration: &str) -> Result<Output> {
     let folder = tempfile::tempdir()?;
@@ -17,11 +18,6 @@ fn validate(filter: &str, configuration: &str) -> Result<Output> {
         .context("cannot run the command")
 }
 
-fn text(output: &Output) -> String {
-    let (stdout, stderr) = (&output.stdout, &output.stderr);
-    String::from_utf8_lossy(&[stdout.as_slice(), stderr].concat()).into_owned()
-}
-
 #[test]
 fn each_of_five_mistakes_is_told_with_its_field_and_place() -> Result<()> {
     let output = validate(
@@ -31,7 +27,7 @@ fn each_of_five_mistakes_is_told_with_its_field_and_place() -> Result<()> {
          - request:\n    rename: { x-a: x-a }\n\
          stat_prefx: mine\n",
     )?;
-    let text = text(&output);
+    let text = output_text(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
     for line in [
         "configuration.yaml:3:13: rules[0].when.path.prefx: unknown field; did you mean `prefix`?",
@@ -52,14 +48,14 @@ fn a_good_configuration_is_accepted() -> Result<()> {
         "header-tag",
         "rules:\n- request:\n    set: { X-Envoy-Plugin: header-tag }\n",
     )?;
-    assert!(output.status.success(), "{}", text(&output));
+    assert!(output.status.success(), "{}", output_text(&output));
     Ok(())
 }
 
 #[test]
 fn a_misspelt_filter_is_told_which_there_are() -> Result<()> {
     let output = validate("header-tg", "{}")?;
-    let text = text(&output);
+    let text = output_text(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("did you mean `header-tag`?"), "{text}");
     Ok(())

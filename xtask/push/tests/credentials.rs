@@ -5,19 +5,17 @@
 use std::env;
 use std::fmt::Write as _;
 use std::fs::{self, Permissions};
-use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
-use legation_tests::{Client, DEADLINE, Request, wait_for};
-use libtest_mimic::{Arguments, Trial};
+use legation_tests::output_text;
+use legation_tests::registry::{self, Registry};
+use legation_tests::trials::{Test, Trials};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
-
-const REGISTRY: &str = "docker-registry";
 
 /// Who may push, as `htpasswd -B` writes it: `legation` with this password.
 const PASSWORD: &str = "dist-test-password";
@@ -26,77 +24,19 @@ const USERS: &str = "legation:$2y$05$legationlegationlegatee88MogTM0ukVOgrzkwlEo
 const RIGHT: &str = "bGVnYXRpb246ZGlzdC10ZXN0LXBhc3N3b3Jk";
 const WRONG: &str = "bGVnYXRpb246YW5vdGhlci1wYXNzd29yZA==";
 
-type Test = (&'static str, fn() -> Result<()>);
+const TESTS: &[Test] = &[
+    (
+        "whoever_may_push_does_so_by_what_docker_login_left",
+        whoever_may_push_does_so_by_what_docker_login_left,
+    ),
+    (
+        "whoever_may_not_is_told_why_and_no_password",
+        whoever_may_not_is_told_why_and_no_password,
+    ),
+];
 
 fn main() {
-    let arguments = Arguments::from_args();
-    let is_missing = Command::new(REGISTRY).arg("--version").output().is_err();
-    if is_missing && !arguments.list {
-        eprintln!(
-            "skipped: the tests with a registry, as there is no {REGISTRY} (on Debian: apt-get install {REGISTRY})"
-        );
-    }
-    let tests: [Test; 2] = [
-        (
-            "whoever_may_push_does_so_by_what_docker_login_left",
-            whoever_may_push_does_so_by_what_docker_login_left,
-        ),
-        (
-            "whoever_may_not_is_told_why_and_no_password",
-            whoever_may_not_is_told_why_and_no_password,
-        ),
-    ];
-    let trials = tests.into_iter().map(|(name, test)| {
-        let trial = Trial::test(name, move || {
-            test().map_err(|error| format!("{error:#}").into())
-        });
-        let trial = trial.with_ignored_flag(is_missing);
-        trial.with_kind(if is_missing {
-            "needs docker-registry"
-        } else {
-            ""
-        })
-    });
-    libtest_mimic::run(&arguments, trials.collect()).exit();
-}
-
-/// A registry that takes images of [`USERS`] alone. It is killed when it is dropped.
-struct Registry {
-    process: Child,
-    address: SocketAddr,
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        self.process.kill().ok();
-        self.process.wait().ok();
-    }
-}
-
-impl Registry {
-    fn start(folder: &Path) -> Result<Self> {
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let users = folder.join("users");
-        fs::write(&users, USERS)?;
-        let config = json!({
-            "version": "0.1",
-            "storage": {"filesystem": {"rootdirectory": folder.join("images")}},
-            "http": {"addr": address.to_string()},
-            "auth": {"htpasswd": {"realm": "tests", "path": users}},
-        });
-        let file = folder.join("registry.json");
-        fs::write(&file, config.to_string())?;
-        let mut command = Command::new(REGISTRY);
-        command.arg("serve").arg(&file);
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        let process = command.spawn().context("cannot start the registry")?;
-        let registry = Self { process, address };
-        let client = Client::http1(address);
-        wait_for("the registry", DEADLINE, || {
-            Ok(client.send(Request::get("/v2/")).ok())
-        })?;
-        Ok(registry)
-    }
+    Trials::new().with_needing(&registry::NEED, TESTS).run()
 }
 
 /// A registry, an image, and a user's folder with Docker's configuration and helpers.
@@ -111,13 +51,13 @@ impl World {
         write_image(&folder.path().join("image"))?;
         fs::create_dir(folder.path().join("docker"))?;
         fs::create_dir(folder.path().join("helpers"))?;
-        let registry = Registry::start(folder.path())?;
+        let registry = Registry::start_for(USERS)?;
         Ok(Self { registry, folder })
     }
 
     /// `auths` of `config.json`, for this registry.
     fn login(&self, auth: &str) -> String {
-        let auths = json!({self.registry.address.to_string(): {"auth": auth}});
+        let auths = json!({self.registry.address().to_string(): {"auth": auth}});
         json!({"auths": auths}).to_string()
     }
 
@@ -142,7 +82,7 @@ impl World {
             .into_iter()
             .chain(env::split_paths(&path));
         Command::new(env!("CARGO_BIN_EXE_xtask-push"))
-            .arg(format!("{}/legation", self.registry.address))
+            .arg(format!("{}/legation", self.registry.address()))
             .arg(folder.join("image"))
             .args(["something", "1.0"])
             .env("DOCKER_CONFIG", folder.join("docker"))
@@ -176,11 +116,6 @@ fn write_image(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn text(output: &Output) -> String {
-    let (stdout, stderr) = (&output.stdout, &output.stderr);
-    String::from_utf8_lossy(&[stdout.as_slice(), stderr].concat()).into_owned()
-}
-
 fn whoever_may_push_does_so_by_what_docker_login_left() -> Result<()> {
     let world = World::new()?;
     let secret = json!({"ServerURL": "", "Username": "legation", "Secret": PASSWORD});
@@ -188,7 +123,7 @@ fn whoever_may_push_does_so_by_what_docker_login_left() -> Result<()> {
     for config in [world.login(RIGHT), world.helper("knows", &answer)?] {
         let pushed = world.push(Some(&config))?;
 
-        let told = text(&pushed);
+        let told = output_text(&pushed);
         ensure!(pushed.status.success(), "with {config}: {told}");
         assert!(told.contains("/legation/something:1.0@sha256:"), "{told}");
         assert!(!told.contains(PASSWORD), "{told}");
@@ -224,7 +159,7 @@ fn whoever_may_not_is_told_why_and_no_password() -> Result<()> {
     ] {
         let refused = world.push(config)?;
 
-        let told = text(&refused);
+        let told = output_text(&refused);
         assert!(!refused.status.success(), "{config:?}: {told}");
         assert!(told.contains(problem), "no `{problem}` in:\n{told}");
         for secret in [PASSWORD, "another-password", RIGHT, WRONG] {
