@@ -241,6 +241,41 @@ impl Reply {
         Self::of(Kind::Reset)
     }
 
+    /// What no gRPC call can take for an answer, whatever its messages are; each with what it is.
+    pub fn useless_grpc() -> Vec<(&'static str, Self)> {
+        let grpc = || Self::ok().header("content-type", "application/grpc");
+        vec![
+            ("it is unavailable", Self::grpc_status(14, "")),
+            ("it refuses to be asked", Self::grpc_status(7, "not you")),
+            (
+                "a status as only header",
+                grpc().header("grpc-status", "12"),
+            ),
+            ("no message", Self::grpc_status(0, "")),
+            ("no status", grpc()),
+            ("a message that is none", Self::grpc(b"\xff\xff")),
+            (
+                "a frame that is none",
+                grpc().body("garbage").trailer("grpc-status", "0"),
+            ),
+            (
+                "a web page",
+                Self::ok()
+                    .header("content-type", "text/html")
+                    .body("<html>"),
+            ),
+            ("HTTP 503", Self::status(503)),
+            (
+                "it breaks off",
+                grpc()
+                    .body(b"\0\0\0\0\x20\x0a")
+                    .pause(Duration::from_millis(5))
+                    .cut(),
+            ),
+            ("it closes the stream", Self::reset()),
+        ]
+    }
+
     /// No answer, ever; the connection stays open.
     pub fn hang() -> Self {
         Self::of(Kind::Hang)

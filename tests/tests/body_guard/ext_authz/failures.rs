@@ -17,41 +17,14 @@ const TOO_LATE: Duration = Duration::from_secs(10);
 
 /// Answers that are none.
 fn failures() -> Vec<(&'static str, Reply)> {
-    let grpc = || Reply::ok().header("content-type", "application/grpc");
-    vec![
-        ("it is unavailable", Reply::grpc_status(14, "")),
-        ("it refuses to be asked", Reply::grpc_status(7, "not you")),
-        (
-            "a status as only header",
-            grpc().header("grpc-status", "12"),
-        ),
-        ("no message", Reply::grpc_status(0, "")),
-        ("no status", grpc()),
-        ("a message that is none", Reply::grpc(b"\xff\xff")),
+    let mut all = Reply::useless_grpc();
+    all.extend([
         ("half a message", Reply::grpc(b"\x0a\x00\x1a\x7f")),
         ("the empty message", Reply::grpc(b"")),
         ("it says that it has failed", Answer::error(503).reply()),
-        (
-            "a frame that is none",
-            grpc().body("garbage").trailer("grpc-status", "0"),
-        ),
-        (
-            "a web page",
-            Reply::ok()
-                .header("content-type", "text/html")
-                .body("<html>"),
-        ),
         ("HTTP 403", Reply::status(403)),
-        ("HTTP 503", Reply::status(503)),
-        (
-            "it breaks off",
-            grpc()
-                .body(b"\0\0\0\0\x20\x0a")
-                .pause(Duration::from_millis(5))
-                .cut(),
-        ),
-        ("it closes the stream", Reply::reset()),
-    ]
+    ]);
+    all
 }
 
 #[test]

@@ -26,41 +26,14 @@ fn quick() -> Value {
 
 /// Answers that are none.
 fn failures() -> Vec<(&'static str, Reply)> {
-    let grpc = || Reply::ok().header("content-type", "application/grpc");
-    vec![
-        ("it is unavailable", Reply::grpc_status(14, "")),
-        ("it refuses", Reply::grpc_status(7, "not you")),
+    let mut all = Reply::useless_grpc();
+    all.extend([
         ("it is at its own limit", Reply::grpc_status(8, "busy")),
-        (
-            "a status as only header",
-            grpc().header("grpc-status", "12"),
-        ),
-        ("no message", Reply::grpc_status(0, "")),
-        ("no status", grpc()),
-        ("a message that is none", Reply::grpc(b"\xff\xff")),
         ("half a message", Reply::grpc(b"\x08\x01\x12\x7f")),
-        (
-            "a frame that is none",
-            grpc().body("garbage").trailer("grpc-status", "0"),
-        ),
         ("2 MiB", Reply::grpc(&vec![0; 2 << 20])),
-        (
-            "a web page",
-            Reply::ok()
-                .header("content-type", "text/html")
-                .body("<html>"),
-        ),
         ("HTTP 404", Reply::status(404)),
-        ("HTTP 503", Reply::status(503)),
-        (
-            "it breaks off",
-            grpc()
-                .body(b"\0\0\0\0\x20\x08")
-                .pause(Duration::from_millis(5))
-                .cut(),
-        ),
-        ("it closes the stream", Reply::reset()),
-    ]
+    ]);
+    all
 }
 
 #[test]
