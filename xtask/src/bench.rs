@@ -11,6 +11,7 @@
 //! A service of the SDK is a case too, beside a filter that does the same without it, and
 //! divided by how often a request uses it.
 
+mod body_guard;
 mod calm;
 mod cases;
 mod config;

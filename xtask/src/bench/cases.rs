@@ -2,11 +2,13 @@
 
 use serde_json::{Value, json};
 
+use super::body_guard;
 use super::config::Route;
 use super::csp;
 use super::filters::{Filter, Module, lua, native, wasm};
 use super::jwt;
 use super::oauth2;
+use super::page::Kind;
 use super::rate_limit;
 use super::tokens::Tokens;
 
@@ -38,6 +40,8 @@ pub(super) struct Case {
     pub(super) keys: usize,
     /// Bytes of the requests' body.
     pub(super) request_body: usize,
+    /// What bodies are: the page's, and the requests'.
+    pub(super) kind: Kind,
     /// Bytes of the page that the upstream answers with, if it is one.
     pub(super) page: usize,
     /// Whether the page comes back longer than it was.
@@ -67,6 +71,7 @@ impl Default for Case {
             signs_in: false,
             keys: 0,
             request_body: 0,
+            kind: Kind::Page,
             page: 0,
             is_page_rewritten: false,
             status: 200,
@@ -86,7 +91,13 @@ impl Case {
             && self.signs_in == other.signs_in
             && self.keys == other.keys
             && self.request_body == other.request_body
+            && self.kind == other.kind
             && self.page == other.page
+    }
+
+    /// Bytes of what is read, where the case is about a body.
+    pub(super) fn body(&self) -> usize {
+        self.page.max(self.request_body)
     }
 
     /// Whether the other is the difference to the same baseline.
@@ -105,6 +116,7 @@ pub(super) fn chains() -> Vec<Case> {
         jwt::cases(),
         rate_limit::cases(),
         csp::cases(),
+        body_guard::cases(),
         oauth2::cases(),
     ]
     .concat()
@@ -221,6 +233,12 @@ fn setting_a_header() -> Vec<Case> {
             "header-tag-request",
             "header-tag's module for requests only sets it",
             wasm(Module::Built("header-tag-request")).configured(config.clone()),
+            Some("lua-set-header"),
+        ),
+        case(
+            "header-tag-trailers",
+            "header-tag's module that knows trailers too sets it",
+            wasm(Module::Built("header-tag-trailers")).configured(config.clone()),
             Some("lua-set-header"),
         ),
         case(

@@ -11,6 +11,8 @@ pub(super) enum Filter {
         module: Module,
         /// What the filter is configured with, if it is.
         configuration: Option<Value>,
+        /// Whether it sees a body before its headers have gone on.
+        holds_headers: bool,
     },
     /// One of Envoy's own, as `http_filters` has it.
     Native(Value),
@@ -42,6 +44,7 @@ pub(super) fn wasm(module: Module) -> Filter {
     Filter::Wasm {
         module,
         configuration: None,
+        holds_headers: false,
     }
 }
 
@@ -64,12 +67,25 @@ impl Filter {
     /// Gives a Wasm filter its configuration.
     pub(super) fn configured(self, configuration: Value) -> Self {
         match self {
-            Self::Wasm { module, .. } => Self::Wasm {
+            Self::Wasm {
+                module,
+                holds_headers,
+                ..
+            } => Self::Wasm {
                 module,
                 configuration: Some(configuration),
+                holds_headers,
             },
             native @ Self::Native(_) => native,
         }
+    }
+
+    /// Lets a Wasm filter see a body before its headers have gone on.
+    pub(super) fn holding_headers(mut self) -> Self {
+        if let Self::Wasm { holds_headers, .. } = &mut self {
+            *holds_headers = true;
+        }
+        self
     }
 
     pub(super) fn module(&self) -> Option<Module> {
@@ -82,12 +98,13 @@ impl Filter {
     /// An entry of `http_filters`. `id` names the filter's VM, which it shares with
     /// no other; `file` tells where a module is.
     pub(super) fn to_config(&self, id: &str, file: impl Fn(Module) -> Box<Path>) -> Value {
-        let (module, configuration) = match self {
+        let (module, configuration, holds_headers) = match self {
             Self::Native(config) => return config.clone(),
             Self::Wasm {
                 module,
                 configuration,
-            } => (*module, configuration),
+                holds_headers,
+            } => (*module, configuration, *holds_headers),
         };
         let mut config = json!({
             "name": id,
@@ -98,6 +115,9 @@ impl Filter {
                 "code": { "local": { "filename": file(module) } },
             },
         });
+        if holds_headers {
+            config["allow_on_headers_stop_iteration"] = json!(true);
+        }
         if let Some(configuration) = configuration {
             config["configuration"] = json!({
                 "@type": "type.googleapis.com/google.protobuf.StringValue",

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::message::Chunks;
-use super::{http2, message, page};
+use super::page::Asked;
+use super::{http2, message};
 
 /// Enough that the worker always has a request waiting, and few enough that it
 /// takes one after the other.
@@ -229,7 +230,7 @@ fn body_after(left: usize, size: usize) -> Result<Awaited> {
     }
 }
 
-/// A server that answers every request alike but those for a page, and every gRPC call, in the
+/// A server that answers every request alike but those for a body of a size, and every gRPC call, in the
 /// thread of who calls it.
 pub(super) struct Upstream {
     listener: TcpListener,
@@ -237,17 +238,17 @@ pub(super) struct Upstream {
     pages: Pages,
 }
 
-/// The answers with pages that were asked for, by their sizes.
+/// The answers with bodies that were asked for.
 #[derive(Default)]
-struct Pages(Vec<(usize, Arc<[u8]>)>);
+struct Pages(Vec<(Asked, Arc<[u8]>)>);
 
 impl Pages {
-    fn of(&mut self, size: usize) -> Arc<[u8]> {
-        if let Some((_, answer)) = self.0.iter().find(|(known, _)| *known == size) {
+    fn of(&mut self, asked: Asked) -> Arc<[u8]> {
+        if let Some((_, answer)) = self.0.iter().find(|(known, _)| *known == asked) {
             return Arc::clone(answer);
         }
-        let answer = Arc::from(page::answer(size));
-        self.0.push((size, Arc::clone(&answer)));
+        let answer = Arc::from(asked.answer());
+        self.0.push((asked, Arc::clone(&answer)));
         answer
     }
 }
@@ -261,7 +262,7 @@ struct Served {
     /// Where it is a connection for gRPC.
     http2: Option<http2::Connection>,
     /// The page that is asked for.
-    page: Option<usize>,
+    page: Option<Asked>,
     /// The page that is being sent, and how much of it is.
     sending: Option<(Arc<[u8]>, usize)>,
 }
@@ -360,15 +361,15 @@ impl Served {
                 return Ok(());
             };
             ensure!(!head.is_chunked, "a request's body is chunked");
-            self.page = page::asked(received);
+            self.page = Asked::by(received);
             self.body = (head.size + head.body).saturating_sub(self.filled);
             self.filled = 0;
         }
         match self.page {
             _ if self.body > 0 => Ok(()),
             None => self.send(Upstream::ANSWER),
-            Some(size) => {
-                self.sending = Some((pages.of(size), 0));
+            Some(asked) => {
+                self.sending = Some((pages.of(asked), 0));
                 self.send_page()
             }
         }

@@ -59,9 +59,9 @@ impl Measured {
     }
 }
 
-/// What the baseline itself costs a request, but for one that has a page.
+/// What the baseline itself costs a request without a body to speak of.
 fn baseline(measured: &[Measured]) -> Option<Summary> {
-    let plain = measured.iter().filter(|measured| measured.case.page == 0);
+    let plain = measured.iter().filter(|measured| measured.case.body() == 0);
     let samples = plain.flat_map(Measured::calm);
     Summary::of(samples.map(Sample::baseline))
 }
@@ -175,10 +175,14 @@ fn row(measured: &[Measured], case: &Measured) -> [String; 7] {
         Some(format!("{} {peer}", times(ratio)))
     });
     let floor = ratio(measured, case, FLOOR).map(times);
-    // What a page costs grows with its size.
-    let (floor, peer) = match case.case.page {
+    // What a body costs grows with its size.
+    let (floor, peer) = match case.case.body() {
         0 => (floor, peer),
-        size => (None, added.and_then(|added| speed(size, added.median))),
+        size => {
+            let speed = added.and_then(|added| speed(size, added.median));
+            let both: Vec<_> = speed.into_iter().chain(peer).collect();
+            (None, Some(both.join(", ")))
+        }
     };
     [
         case.case.name.to_owned(),
@@ -317,7 +321,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_page_is_told_by_its_speed_and_its_baseline_by_nothing() {
+    fn a_body_is_told_by_its_speed_and_its_baseline_by_nothing() {
         let case = Case {
             name: "page",
             what: "a page",

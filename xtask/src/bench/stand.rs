@@ -15,7 +15,6 @@ use super::filters::Filter;
 use super::load::{CONNECTIONS, Exchange, Load, Upstream};
 use super::modules::Modules;
 use super::oauth2;
-use super::page;
 use super::rounds::{Rounds, Subject};
 use super::tokens::Pools;
 
@@ -235,7 +234,7 @@ fn request(case: &Case, own: &[(&str, &str)]) -> Vec<u8> {
     };
     let path = match case.page {
         0 => "/api/items?page=2".to_owned(),
-        size => format!("{}{size}", page::PATH),
+        size => case.kind.path(size),
     };
     let host = if case.signs_in {
         oauth2::HOST
@@ -254,11 +253,15 @@ fn request(case: &Case, own: &[(&str, &str)]) -> Vec<u8> {
         let _ = write!(request, "{name}: {value}\r\n");
     }
     if case.request_body > 0 {
-        let _ = write!(request, "content-length: {}\r\n", case.request_body);
+        let (media_type, size) = (case.kind.media_type(), case.request_body);
+        let _ = write!(
+            request,
+            "content-type: {media_type}\r\ncontent-length: {size}\r\n"
+        );
     }
     request.push_str("\r\n");
     let mut request = request.into_bytes();
-    request.resize(request.len() + case.request_body, b'x');
+    request.append(&mut case.kind.body(case.request_body));
     request
 }
 
