@@ -2,6 +2,7 @@
 
 mod find;
 mod hash;
+mod prefix;
 
 use std::rc::Rc;
 

@@ -66,10 +66,11 @@ impl Scan {
         }
         out.extend_from_slice(self.written(at, scanned.settled));
         if is_last {
-            *self = Self {
-                edited: self.edited,
-                ..Self::default()
-            };
+            // What they took is there for the next text.
+            self.text.clear();
+            self.from = 0;
+            self.raw.clear();
+            self.escapes.clear();
             return Ok(());
         }
         let raw = self.raw_place(scanned.settled);

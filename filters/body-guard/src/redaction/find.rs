@@ -2,6 +2,8 @@
 
 use legation::matcher::{Effort, Reach};
 
+use super::prefix::Prefix;
+
 /// What is known by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preset {
@@ -20,13 +22,23 @@ pub enum Preset {
 #[derive(Debug)]
 pub(super) enum Finder {
     Preset(Preset),
-    Regex(regex_lite::Regex, Reach),
+    Regex(Box<Expression>),
+}
+
+#[derive(Debug)]
+pub(super) struct Expression {
+    regex: regex_lite::Regex,
+    reach: Reach,
+    prefix: Prefix,
 }
 
 impl Finder {
     pub(super) fn regex(regex: regex_lite::Regex) -> Self {
-        let reach = Reach::of(regex.as_str());
-        Self::Regex(regex, reach)
+        Self::Regex(Box::new(Expression {
+            reach: Reach::of(regex.as_str()),
+            prefix: Prefix::of(regex.as_str()),
+            regex,
+        }))
     }
 
     /// Spends what it took to find this: whether there was as much left. What is known by name takes time
@@ -39,11 +51,11 @@ impl Finder {
         found: Option<(usize, usize)>,
     ) -> bool {
         match (self, found) {
-            (Self::Regex(_, reach), Some((_, end))) => {
-                effort.spend(reach.looked_at(text.len(), from, end))
+            (Self::Regex(expression), Some((_, end))) => {
+                effort.spend(expression.reach.looked_at(text.len(), from, end))
             }
             // Where nothing is found nothing more is looked for.
-            (Self::Regex(..), None) | (Self::Preset(_), _) => true,
+            (Self::Regex(_), None) | (Self::Preset(_), _) => true,
         }
     }
 
@@ -51,8 +63,9 @@ impl Finder {
     pub(super) fn find(&self, text: &str, from: usize) -> Option<(usize, usize)> {
         let bytes = text.as_bytes();
         match self {
-            Self::Regex(regex, _) => {
-                let found = regex.find_at(text, from)?;
+            Self::Regex(expression) => {
+                let start = expression.prefix.find(text, from)?;
+                let found = expression.regex.find_at(text, start)?;
                 Some((found.start(), found.end()))
             }
             Self::Preset(Preset::CreditCard) => {
