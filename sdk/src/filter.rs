@@ -220,7 +220,8 @@ pub enum Flow {
     /// without which nothing resumes it and it ends by Envoy's timeouts. To wait
     /// for an answer, `.await` it.
     Pause,
-    /// No further: the client gets this answer.
+    /// No further: the client gets this answer. Where the response's headers are gone to it, in the callbacks
+    /// of the response's body and trailers, the response is broken off.
     Reply(Box<LocalReply>),
 }
 

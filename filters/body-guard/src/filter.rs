@@ -166,14 +166,7 @@ impl HttpFilter for BodyGuard {
             Ok(reader) => reader,
             // The answer to a HEAD has nothing to be refused for.
             Err(_) if !has_body => return Ok(stream.without_response_body(response)),
-            Err(refusal) => {
-                self.tell(rule, Direction::Response, &refusal);
-                return Ok(if rule.is_enforced {
-                    refusal.bad_gateway().into()
-                } else {
-                    Flow::Finish
-                });
-            }
+            Err(refusal) => return Ok(self.refuse_response(stream, rule, &refusal)),
         };
         if rule.is_enforced && reader.changes {
             let headers = response.headers();
@@ -199,7 +192,7 @@ impl HttpFilter for BodyGuard {
         let is_last = response.is_end_of_stream();
         if reader.measures_only() {
             if let Err(refusal) = reader.pass(response.size()) {
-                return self.cut(stream, rule, &refusal);
+                return Ok(self.refuse_response(stream, rule, &refusal));
             }
             if is_last {
                 self.counts.passed(Direction::Response, 0);
@@ -224,7 +217,7 @@ impl HttpFilter for BodyGuard {
                 stream.response = None;
                 self.counts.passed(Direction::Response, redacted);
             }
-            Err(refusal) => return self.cut(stream, rule, &refusal),
+            Err(refusal) => return Ok(self.refuse_response(stream, rule, &refusal)),
         }
         if changes && out != piece {
             response.replace(&out)?;
@@ -238,13 +231,17 @@ impl HttpFilter for BodyGuard {
         };
         let mut out = Vec::new();
         let read = reader.finish(&mut out);
+        // Nothing can be added to the body any more: what is missing is seen to be missing.
+        let read = read.and_then(|redacted| {
+            if reader.changes && !out.is_empty() {
+                let detail = "trailers follow a text whose last line has no end";
+                return Err(Refusal::new(Reason::Trailers, detail));
+            }
+            Ok(redacted)
+        });
         match read {
             Ok(redacted) => self.counts.passed(Direction::Response, redacted),
-            Err(refusal) => return self.cut(stream, rule, &refusal),
-        }
-        if reader.changes && rule.is_enforced && !out.is_empty() {
-            // Nothing can be added to the body any more: what is missing is seen to be missing.
-            return Err(Error::other("a text's end came with the trailers"));
+            Err(refusal) => return Ok(self.refuse_response(stream, rule, &refusal)),
         }
         Ok(Flow::Continue)
     }
@@ -473,15 +470,16 @@ impl BodyGuard {
         stream.after_request(rule)
     }
 
-    /// What becomes of a response that breaks a rule when its headers are gone: it ends as one that was
+    /// What becomes of a response that breaks a rule. When its headers are gone it ends as one that was
     /// cut off.
-    fn cut(&self, stream: &mut Stream, rule: &Rule, refusal: &Refusal) -> Result<Flow> {
+    fn refuse_response(&self, stream: &mut Stream, rule: &Rule, refusal: &Refusal) -> Flow {
         self.tell(rule, Direction::Response, refusal);
         stream.response = None;
         if rule.is_enforced {
-            return Err(Error::other("the response is cut off, for what is in it"));
+            refusal.bad_gateway().into()
+        } else {
+            Flow::Finish
         }
-        Ok(Flow::Finish)
     }
 
     fn tell(&self, rule: &Rule, direction: Direction, refusal: &Refusal) {

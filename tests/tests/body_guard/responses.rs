@@ -22,6 +22,7 @@ pub(super) fn rules() -> Vec<Value> {
     vec![
         json!({"match": {"path": {"prefix": "/list"}}, "response": {"redact": redact}}),
         json!({"match": {"path": {"prefix": "/strict"}}, "response": {"max_bytes": 1_000, "json": {}}}),
+        json!({"match": {"path": {"prefix": "/text"}}, "response": {"redact": [{"preset": "credit_card", "replacement": "***"}]}}),
     ]
 }
 
@@ -31,6 +32,7 @@ fn list(records: usize, record: &str) -> String {
 
 pub(super) fn answer(path: &str) -> Option<Reply> {
     let json = || Reply::ok().header("content-type", "application/json");
+    let text = || Reply::ok().header("content-type", "text/plain");
     Some(match path {
         "/list/long" => {
             let body = list(RECORDS, RECORD);
@@ -62,6 +64,8 @@ pub(super) fn answer(path: &str) -> Option<Reply> {
             .body(format!("{:600}", 1))
             .pause(Duration::from_millis(20))
             .body(format!("{:600}", "")),
+        "/text/whole" => text().body("card 4111111111111111\n").trailer("x-t", "1"),
+        "/text/half" => text().body("card 4111111111111111").trailer("x-t", "1"),
         _ => return None,
     })
 }
@@ -141,6 +145,18 @@ fn what_cannot_be_read_does_not_pass() -> Result<()> {
     // What Envoy answers by itself is no response of the upstream's.
     let reset = stage.send(Request::get("/list/reset"))?;
     assert_eq!(reset.status, 503, "{reset}");
+    assert_unharmed(stage)
+}
+
+#[test]
+fn a_line_without_an_end_is_cut_off_where_trailers_follow_it() -> Result<()> {
+    let stage = shared()?;
+    let whole = stage.send(Request::get("/text/whole").header("te", "trailers"))?;
+    assert_eq!(whole.text(), "card ***\n");
+    let half = stage.send(Request::get("/text/half").header("te", "trailers"));
+    assert!(half.is_err(), "{half:?}");
+    let name = "wasmcustom.body_guard.refused.direction=response;.reason=trailers;";
+    assert_eq!(stage.admin().stat(name)?, Some(1));
     assert_unharmed(stage)
 }
 
