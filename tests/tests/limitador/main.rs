@@ -9,7 +9,7 @@ mod redis;
 use std::net::SocketAddr;
 use std::thread;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use legation_tests::limitador::REDIS;
 use legation_tests::trials::Trials;
 use legation_tests::{Client, Config, Request, Response, Stage, wasm_filter};
@@ -111,8 +111,11 @@ const FLOOD: usize = 120;
 /// How many of them are under way at a time.
 const FLOOD_AT_ONCE: usize = 6;
 
-/// A flood of one client at two gateways: how many are admitted, and refused.
-fn flood(gateways: &[Gateway; 2], who: &str) -> Result<(usize, usize)> {
+/// A flood of one client at two gateways, under this limit.
+///
+/// limitador looks whether there is room, and then counts, in its memory and in Redis: of many at once, no more
+/// pass beyond the limit than are under way beside the one that is the last within it.
+fn flood(gateways: &[Gateway; 2], who: &str, limit: usize) -> Result<()> {
     let some = |gateway: &Gateway| -> Result<Vec<u16>> {
         let client = Client::http1(gateway.0.envoy().listener("closed")?);
         let requests = 0..FLOOD / FLOOD_AT_ONCE;
@@ -128,5 +131,11 @@ fn flood(gateways: &[Gateway; 2], who: &str) -> Result<(usize, usize)> {
     });
     let statuses = statuses?.concat();
     let count = |status| statuses.iter().filter(|one| **one == status).count();
-    Ok((count(200), count(REFUSED)))
+    let (admitted, refused) = (count(200), count(REFUSED));
+    ensure!(admitted + refused == FLOOD, "{statuses:?}");
+    ensure!(
+        (limit..limit + FLOOD_AT_ONCE).contains(&admitted),
+        "{admitted} of {limit} are admitted"
+    );
+    Ok(())
 }
