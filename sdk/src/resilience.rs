@@ -103,7 +103,7 @@ pub use breaker::{
 pub use cache::{Cache, Life, Lookup};
 pub use coalesce::Coalesce;
 pub use config::{
-    CircuitBreakerConfig, ClusterName, HttpServiceConfig, HttpUri, RetryPolicyConfig,
+    CircuitBreakerConfig, ClusterName, EnvoyGrpc, HttpServiceConfig, HttpUri, RetryPolicyConfig,
 };
 pub use fetch::{FetchCache, FetchSettings, Fetched};
 pub use retry::{Outcome, Repeat, RetryOn, RetryPolicy, SHORTEST_TRY, Tries, UnknownWord};

@@ -4,7 +4,6 @@ use std::fmt;
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 use http::Uri;
-use http::uri::Authority;
 use siphasher::sip128::SipHasher24;
 
 use crate::config::{ConfigErrors, Problem, Schema, string};
@@ -95,11 +94,6 @@ fn shown(text: &str) -> Option<String> {
         Some((before, _)) => format!("{before}?…"),
         None => text.to_owned(),
     })
-}
-
-/// Whether a text is a host, or a host and a port: no user stands before it (RFC 9113, section 8.3.1).
-pub fn is_authority(text: &str) -> bool {
-    !text.contains('@') && Authority::try_from(text).is_ok()
 }
 
 /// Reads an absolute URL of at most 2048 bytes, without a fragment or a user.

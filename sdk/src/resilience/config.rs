@@ -9,8 +9,8 @@ use super::breaker::{BreakerSettings, FailureRatio};
 use super::retry::{RetryOn, RetryPolicy};
 use crate::callout::ServiceUrl;
 use crate::config::{
-    Bounded, BoundedDuration, ConfigErrors, Given, OneOrMany, Problem, Schema, quoted, string,
-    suggest,
+    Bounded, BoundedDuration, ConfigErrors, Given, OneOrMany, Problem, Schema, Text, quoted,
+    string, suggest,
 };
 
 /// 10 ms to 5 min.
@@ -402,6 +402,54 @@ impl Deserr<ConfigErrors> for ClusterName {
             return Ok(Self(name));
         };
         Err(ConfigErrors::at(location, problem))
+    }
+}
+
+/// A gRPC service, by one of Envoy's clusters: what Envoy calls `envoy_grpc`.
+#[derive(Debug, Clone, Deserr, Schema)]
+#[deserr(error = ConfigErrors, deny_unknown_fields)]
+pub struct EnvoyGrpc {
+    /// A cluster of Envoy's, with HTTP/2.
+    cluster_name: ClusterName,
+    /// The `:authority` of the calls: the cluster's name unless given.
+    #[deserr(default)]
+    authority: Given<Authority>,
+}
+
+impl EnvoyGrpc {
+    /// The cluster.
+    pub fn cluster(&self) -> &str {
+        self.cluster_name.as_str()
+    }
+
+    /// What the service is called, where that is not its cluster's name.
+    pub fn authority(&self) -> Option<&str> {
+        self.authority
+            .0
+            .as_ref()
+            .map(|authority| authority.0.as_str())
+    }
+}
+
+/// A host, or a host and a port.
+#[derive(Debug, Clone, Schema)]
+#[schema(description = "", { "type": "string", "minLength": 1 })]
+struct Authority(Text);
+
+impl Deserr<ConfigErrors> for Authority {
+    fn deserialize_from_value<V: IntoValue>(
+        value: Value<V>,
+        location: ValuePointerRef<'_>,
+    ) -> Result<Self, ConfigErrors> {
+        let text = Text::deserialize_from_value(value, location)?;
+        // A user's name and password have no place there (RFC 9113, section 8.3.1).
+        let has_user = text.as_str().contains('@');
+        if has_user || http::uri::Authority::try_from(text.as_str()).is_err() {
+            let problem = Problem::new("not a host, or a host and a port")
+                .help("write what the service is called, such as `limits.example`");
+            return Err(ConfigErrors::at(location, problem));
+        }
+        Ok(Self(text))
     }
 }
 

@@ -1,15 +1,14 @@
 //! The outside service that judges requests, in the names of Envoy's own filter `ext_authz`.
 
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
-use legation::callout::url::is_authority;
 use legation::config::{
     Bounded, BoundedDuration, ConfigErrors, Given, HeaderName, HeaderValue, NonEmpty, OrderedMap,
-    Problem, Schema, Text, exactly_one, string,
+    Problem, Schema, exactly_one, string,
 };
 use legation::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use legation::matcher::StringMatch;
 use legation::resilience::{
-    CircuitBreakerConfig, ClusterName, HttpServiceConfig, HttpUri, RetryPolicyConfig,
+    CircuitBreakerConfig, EnvoyGrpc, HttpServiceConfig, HttpUri, RetryPolicyConfig,
 };
 
 use super::elsewhere::{
@@ -82,16 +81,6 @@ pub struct GrpcService {
     pub initial_metadata: NonEmpty<HeaderToAdd>,
     #[deserr(default, rename = "google_grpc")]
     _google_grpc: GoogleGrpc,
-}
-
-#[derive(Debug, Clone, Deserr, Schema)]
-#[deserr(error = ConfigErrors, deny_unknown_fields)]
-struct EnvoyGrpc {
-    /// A cluster of Envoy's, with HTTP/2.
-    cluster_name: ClusterName,
-    /// The `:authority` of the calls: the cluster's name unless given.
-    #[deserr(default)]
-    authority: Given<Text>,
 }
 
 /// A service that is asked over HTTP.
@@ -221,14 +210,6 @@ fn check(check: ExtAuthz, at: ValuePointerRef<'_>) -> Result<ExtAuthz, ConfigErr
             ("http_service", check.http_service.0.is_some()),
         ],
     )?;
-    let authority = check.grpc().and_then(GrpcService::authority);
-    if !authority.is_none_or(is_authority) {
-        let at = at.push_key("grpc_service");
-        let at = at.push_key("envoy_grpc");
-        let problem = Problem::new("not a host, or a host and a port")
-            .help("write what the service is called, such as `check.example`");
-        return Err(ConfigErrors::at(at.push_key("authority"), problem));
-    }
     if check.http().is_some() {
         let over_http = "it is said over gRPC only: a request over HTTP has no place for it";
         if check.with_request_body.pack_as_bytes {
@@ -260,7 +241,7 @@ impl ExtAuthz {
     /// Where it is, and how long it may take.
     pub fn service(&self) -> HttpServiceConfig {
         let (cluster, timeout) = match (self.grpc(), self.http()) {
-            (Some(grpc), _) => (grpc.envoy_grpc.cluster_name.as_str(), grpc.timeout.0),
+            (Some(grpc), _) => (grpc.envoy_grpc.cluster(), grpc.timeout.0),
             (None, Some(http)) => (
                 http.server_uri.cluster().as_str(),
                 http.server_uri.timeout(),
@@ -285,7 +266,7 @@ impl ExtAuthz {
 impl GrpcService {
     /// What it is called, where that is not its cluster's name.
     pub fn authority(&self) -> Option<&str> {
-        self.envoy_grpc.authority.0.as_ref().map(Text::as_str)
+        self.envoy_grpc.authority()
     }
 }
 

@@ -3,11 +3,8 @@
 use std::time::Duration;
 
 use deserr::{Deserr, ValuePointerRef};
-use legation::callout::url::is_authority;
 use legation::config::{Bounded, BoundedDuration, ConfigErrors, Given, Problem, Schema, Text};
-use legation::resilience::{
-    CircuitBreakerConfig, ClusterName, HttpServiceConfig, RetryPolicyConfig,
-};
+use legation::resilience::{CircuitBreakerConfig, EnvoyGrpc, HttpServiceConfig, RetryPolicyConfig};
 
 use super::elsewhere::{GoogleGrpc, RequestType, TransportApiVersion};
 
@@ -61,16 +58,6 @@ struct GrpcService {
     _google_grpc: GoogleGrpc,
 }
 
-#[derive(Debug, Clone, Deserr, Schema)]
-#[deserr(error = ConfigErrors, deny_unknown_fields)]
-struct EnvoyGrpc {
-    /// A cluster of Envoy's, with HTTP/2.
-    cluster_name: ClusterName,
-    /// The `:authority` of the calls: the cluster's name unless given.
-    #[deserr(default)]
-    authority: Given<Text>,
-}
-
 #[derive(Debug, Clone, Copy, Deserr, Schema)]
 #[deserr(error = ConfigErrors, deny_unknown_fields)]
 struct StatusOnError {
@@ -86,13 +73,6 @@ struct DenyCache {
 }
 
 fn check(service: Service, at: ValuePointerRef<'_>) -> Result<Service, ConfigErrors> {
-    if !service.authority().is_none_or(is_authority) {
-        let at = at.push_key("grpc_service");
-        let at = at.push_key("envoy_grpc");
-        let problem = Problem::new("not a host, or a host and a port")
-            .help("write what the service is called, such as `limits.example`");
-        return Err(ConfigErrors::at(at.push_key("authority"), problem));
-    }
     if service.timeout.0.is_some() && service.grpc.timeout.0.is_some() {
         let problem = Problem::new("the time is given twice")
             .help("`timeout` of the service and of its `grpc_service` are the same: give one");
@@ -109,13 +89,12 @@ impl Service {
 
     /// What it is called, where that is not its cluster's name.
     pub fn authority(&self) -> Option<&str> {
-        let authority = self.grpc.envoy_grpc.authority.0.as_ref();
-        authority.map(Text::as_str)
+        self.grpc.envoy_grpc.authority()
     }
 
     /// Where it is, and how long it may take.
     pub fn http_service(&self) -> HttpServiceConfig {
-        let cluster = self.grpc.envoy_grpc.cluster_name.as_str();
+        let cluster = self.grpc.envoy_grpc.cluster();
         let timeout = self.timeout.0.or(self.grpc.timeout.0);
         HttpServiceConfig::of_cluster(cluster)
             .with_timeout(timeout.or(TIMEOUT))
