@@ -160,7 +160,7 @@ impl ExtAuthz {
                     Failed::Invalid => &counts.invalid,
                 };
                 tally.add(1);
-                log::log!(self.trouble.level(), error:%; "the outside check is of no help");
+                log::log!(self.trouble.begins(), error:%; "the outside check is of no help");
                 Err(failed)
             }
         })

@@ -148,7 +148,7 @@ impl Service {
             }
             Err(error) => {
                 self.error.add(1);
-                log::log!(self.trouble.level(), error:%; "the rate limit service is of no help");
+                log::log!(self.trouble.begins(), error:%; "the rate limit service is of no help");
                 return Err(Failed);
             }
         };

@@ -10,8 +10,8 @@ use log::Level;
 /// ```
 /// # use legation::resilience::Trouble;
 /// let trouble = Trouble::default();
-/// assert_eq!(trouble.level(), log::Level::Warn);
-/// assert_eq!(trouble.level(), log::Level::Debug);
+/// assert_eq!(trouble.begins(), log::Level::Warn);
+/// assert_eq!(trouble.begins(), log::Level::Debug);
 /// assert!(trouble.ends());
 /// assert!(!trouble.ends());
 /// ```
@@ -20,7 +20,7 @@ pub struct Trouble(Cell<bool>);
 
 impl Trouble {
     /// It is of no help: at which level that is told.
-    pub fn level(&self) -> Level {
+    pub fn begins(&self) -> Level {
         if self.0.replace(true) {
             Level::Debug
         } else {
