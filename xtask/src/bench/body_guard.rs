@@ -23,6 +23,24 @@ fn guard(rule: &Value) -> Filter {
     filter.holding_headers()
 }
 
+/// A case of JSON.
+fn reading(
+    name: &'static str,
+    what: &'static str,
+    filter: Filter,
+    peer: Option<&'static str>,
+) -> Case {
+    Case {
+        name,
+        what,
+        filters: vec![filter],
+        route: Route::Upstream,
+        kind: Kind::Json,
+        peer,
+        ..Case::default()
+    }
+}
+
 /// Requests that have nothing to be read.
 fn without() -> Vec<Case> {
     vec![Case {
@@ -50,14 +68,8 @@ fn requests() -> Vec<Case> {
     });
     let measured = json!({ "request": { "max_bytes": 262_144 } });
     let case = |name, what, size, filter, peer| Case {
-        name,
-        what,
-        filters: vec![filter],
-        route: Route::Upstream,
-        kind: Kind::Json,
         request_body: size,
-        peer,
-        ..Case::default()
+        ..reading(name, what, filter, peer)
     };
     vec![
         case(
@@ -106,20 +118,20 @@ fn responses() -> Vec<Case> {
         { "preset": "email", "replacement": REPLACEMENT },
         { "preset": "credit_card", "keep_last": 4 },
     ] } });
-    let in_text = json!({ "response": { "redact": [
-        { "pattern": "data-item=\"[0-9]+\"", "replacement": REPLACEMENT },
-        { "preset": "credit_card", "keep_last": 4 },
-    ] } });
+    let in_text = |pattern| {
+        json!({ "response": { "redact": [
+            { "pattern": pattern, "replacement": REPLACEMENT },
+            { "preset": "credit_card", "keep_last": 4 },
+        ] } })
+    };
     let case = |name, what, size, filter, peer| Case {
-        name,
-        what,
-        filters: vec![filter],
-        route: Route::Upstream,
-        kind: Kind::Json,
         page: size,
         is_page_rewritten: true,
-        peer,
-        ..Case::default()
+        ..reading(name, what, filter, peer)
+    };
+    let page = |name, what, pattern| Case {
+        kind: Kind::Page,
+        ..case(name, what, MIDDLE, guard(&in_text(pattern)), None)
     };
     let script = format!(
         "function envoy_on_response(handle)\n\
@@ -157,16 +169,16 @@ fn responses() -> Vec<Case> {
             guard(&by_preset),
             None,
         ),
-        Case {
-            kind: Kind::Page,
-            ..case(
-                "body-guard-text-64k",
-                "body-guard looks for a pattern and cards in a page of 64 KiB",
-                MIDDLE,
-                guard(&in_text),
-                None,
-            )
-        },
+        page(
+            "body-guard-text-64k",
+            "body-guard looks for a pattern and cards in a page of 64 KiB",
+            "data-item=\"[0-9]+\"",
+        ),
+        page(
+            "body-guard-text-anywhere-64k",
+            "the same where the pattern begins with no text of its own",
+            "[d]ata-item=\"[0-9]+\"",
+        ),
     ]
 }
 
